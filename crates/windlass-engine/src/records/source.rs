@@ -1,0 +1,217 @@
+//! Source, artifacts, builds as the dialects show them, numbered revisions, services.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::tenancy::{Metadata, Stamps};
+use crate::id::{
+    AppId, ArtifactId, BindingId, BuildId, ComponentName, NumberedRevisionId, PackageId, ReleaseId,
+    SecretRef, ServiceInstanceId, SpaceId, UserId,
+};
+
+/// Where a package stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PackageState {
+    /// Nothing was uploaded yet.
+    AwaitingUpload,
+    /// The upload is being checked.
+    Processing,
+    /// It can be built.
+    Ready,
+    /// It cannot: why.
+    Failed {
+        /// Why, for people.
+        error: String,
+    },
+    /// Its blob was collected.
+    Expired,
+}
+
+/// Uploaded source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// Its id.
+    pub id: PackageId,
+    /// Whose source.
+    pub app: AppId,
+    /// Where it stands.
+    pub state: PackageState,
+    /// SHA-256 of the blob, hex.
+    pub blob: Option<String>,
+    /// Size of the blob, bytes.
+    pub size_bytes: u64,
+    /// Labels and annotations.
+    pub metadata: Metadata,
+    /// Creation and change.
+    pub stamps: Stamps,
+}
+
+/// Where an artifact stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactState {
+    /// Created, nothing uploaded yet.
+    AwaitingUpload,
+    /// It can run.
+    Staged,
+    /// It cannot: why.
+    Failed {
+        /// Why, for people.
+        error: String,
+    },
+    /// Its blob was collected.
+    Expired,
+}
+
+/// An artifact (Cloud Foundry: droplet).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Its id.
+    pub id: ArtifactId,
+    /// Whose it is.
+    pub app: AppId,
+    /// The package that it was built from.
+    pub package: Option<PackageId>,
+    /// The build that made it.
+    pub build: Option<BuildId>,
+    /// Where it stands.
+    pub state: ArtifactState,
+    /// SHA-256 of the blob, hex.
+    pub blob: Option<String>,
+    /// Size of the blob, bytes.
+    pub size_bytes: u64,
+    /// Start command per process type.
+    pub process_types: BTreeMap<String, String>,
+    /// Buildpacks that took part: name, version, detect output.
+    pub buildpacks: Vec<Value>,
+    /// Stack.
+    pub stack: Option<String>,
+    /// Free text of the lifecycle.
+    pub execution_metadata: String,
+    /// Labels and annotations.
+    pub metadata: Metadata,
+    /// Creation and change.
+    pub stamps: Stamps,
+}
+
+/// Where a build stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildRecordState {
+    /// Waiting or running.
+    Staging,
+    /// Made an artifact.
+    Staged {
+        /// What it made.
+        artifact: ArtifactId,
+    },
+    /// Did not.
+    Failed {
+        /// Why, for people.
+        error: String,
+    },
+    /// Was canceled.
+    Canceled,
+}
+
+/// A build as the dialects show it; the engine's `Build` moves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildRecord {
+    /// Its id.
+    pub id: BuildId,
+    /// Whose.
+    pub app: AppId,
+    /// From which source.
+    pub package: Option<PackageId>,
+    /// Where it stands.
+    pub state: BuildRecordState,
+    /// Memory of the staging run, MiB.
+    pub memory_mb: u64,
+    /// Disk of the staging run, MiB.
+    pub disk_mb: u64,
+    /// Names of the buildpacks asked for; empty = detect.
+    pub buildpacks: Vec<String>,
+    /// Who asked.
+    pub created_by: Option<UserId>,
+    /// Labels and annotations.
+    pub metadata: Metadata,
+    /// Creation and change.
+    pub stamps: Stamps,
+}
+
+/// A process type in a numbered revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct NumberedProcess {
+    /// Custom start command; `None` = the artifact's.
+    pub command: Option<String>,
+}
+
+/// A numbered revision: a dialect's view of configuration over time, with its own counting rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberedRevision {
+    /// Its id.
+    pub id: NumberedRevisionId,
+    /// Whose.
+    pub app: AppId,
+    /// Number, 1…9999.
+    pub number: u32,
+    /// Artifact that it runs.
+    pub artifact: Option<ArtifactId>,
+    /// Process types.
+    pub processes: BTreeMap<ComponentName, NumberedProcess>,
+    /// Sidecars (engine form as JSON).
+    pub sidecars: Vec<Value>,
+    /// Environment as references.
+    pub env: BTreeMap<String, SecretRef>,
+    /// What changed, in words.
+    pub description: String,
+    /// The release that made it, when one did.
+    pub release: Option<ReleaseId>,
+    /// Labels and annotations.
+    pub metadata: Metadata,
+    /// Creation and change.
+    pub stamps: Stamps,
+}
+
+/// A user-provided service instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceInstance {
+    /// Its id.
+    pub id: ServiceInstanceId,
+    /// Where it lies.
+    pub space: SpaceId,
+    /// Name, unique in the space.
+    pub name: String,
+    /// Credentials (a JSON object) as a reference.
+    pub credentials: SecretRef,
+    /// Where its logs drain to, if anywhere.
+    pub syslog_drain_url: Option<String>,
+    /// Route service, if any.
+    pub route_service_url: Option<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Labels and annotations.
+    pub metadata: Metadata,
+    /// Creation and change.
+    pub stamps: Stamps,
+}
+
+/// A binding of a service instance to an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceBinding {
+    /// Its id.
+    pub id: BindingId,
+    /// The app.
+    pub app: AppId,
+    /// The service instance.
+    pub service_instance: ServiceInstanceId,
+    /// Name that the app sees, if given.
+    pub name: Option<String>,
+    /// Labels and annotations.
+    pub metadata: Metadata,
+    /// Creation and change.
+    pub stamps: Stamps,
+}

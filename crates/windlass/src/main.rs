@@ -1,0 +1,3 @@
+//! The Windlass program.
+
+fn main() {}
