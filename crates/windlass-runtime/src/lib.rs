@@ -1,1 +1,27 @@
-//! Under construction.
+//! Runs *runs*: one start of an instance, a task, a build or a job, each under a shim process of
+//! its own.
+//!
+//! What must hold:
+//! - The control process may die at any moment. The shim goes on, what happened is on disk, and the
+//!   next control adopts what runs.
+//! - A run is launched at most once. A restart after a crash is a new run, decided elsewhere.
+//! - When a run has ended, no process of it is left, whatever it did to hide.
+//!
+//! This crate knows nothing of deployments, dialects or SQL. Start from [`Driver`] (what control
+//! asks for), [`LaunchSpec`] (one run) and [`Observation`] (what control is told).
+//! [`ProcessDriver`] is the embedded driver; [`shim_main`] is the other side of it.
+
+mod driver;
+mod isolation;
+mod log;
+mod observation;
+mod spec;
+
+pub use driver::{BoxFuture, Driver, DriverError, EnsureRuns, StopRun};
+pub use isolation::IsolationSet;
+pub use log::{LogLimits, LogPage, LogPosition, LogReader, LogRecord, LogStream};
+pub use observation::{Exit, ExitReason, Observation, PortCheck, RunPhase, RunStatus, Usage};
+pub use spec::{
+    Command, HealthCheck, HealthKind, LaunchSpec, Limits, PROTOCOL, ProcessSpec, ReadinessCheck,
+    RunKind, SpecError,
+};
