@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::CommitNumber;
+
 /// Wall clock, milliseconds since 1970 (UTC). Only for display and retention.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
@@ -37,4 +39,6 @@ pub struct Now {
     pub wall: Timestamp,
     /// Uptime.
     pub uptime: Uptime,
+    /// Number of the commit that this input will be part of.
+    pub commit: CommitNumber,
 }

@@ -1,0 +1,247 @@
+//! The state of one app: the unit of consistency of the engine.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::build::Build;
+use crate::configuration::{ComponentRole, Configuration, Key};
+use crate::id::{
+    AppId, CommitNumber, ComponentName, InstanceId, PlanGeneration, ReleaseId, RevisionId,
+    RowRevision, TaskId,
+};
+use crate::instance::Instance;
+use crate::limits;
+use crate::release::Release;
+use crate::revision::Revision;
+use crate::task::Task;
+use crate::time::Uptime;
+
+/// All that one decision about an app can touch.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AppState {
+    /// Version of this document.
+    pub document_version: u32,
+    /// Whose state.
+    pub app: AppId,
+    /// Compare-and-set number: grows with each commit.
+    pub row_revision: RowRevision,
+    /// Fencing number: grows only when the plan changes.
+    pub plan_generation: PlanGeneration,
+    /// Whether it should run.
+    pub run: RunState,
+    /// What a new release does to others.
+    pub policy: ConcurrencyPolicy,
+    /// Settings of this app.
+    pub settings: AppSettings,
+    /// What users see and write.
+    pub configuration: Configuration,
+    /// Desired instances per component.
+    pub scale: BTreeMap<ComponentName, u32>,
+    /// Commit of the last scaling of a component by a user.
+    pub scale_changes: BTreeMap<ComponentName, CommitNumber>,
+    /// Last write of each key by a user since the last Deployed.
+    pub changes: BTreeMap<Key, KeyChange>,
+    /// Revisions that something refers to.
+    pub revisions: BTreeMap<RevisionId, Revision>,
+    /// What the app was last set to run outside a release.
+    pub base: Option<RevisionId>,
+    /// Releases that are not over, or whose instances still run; oldest first.
+    pub releases: Vec<Release>,
+    /// Instances, by number.
+    pub instances: BTreeMap<InstanceId, Instance>,
+    /// Next number of an instance.
+    pub next_instance: InstanceId,
+    /// Builds that are not over; oldest first.
+    pub builds: Vec<Build>,
+    /// Tasks that are not over; oldest first.
+    pub tasks: Vec<Task>,
+    /// Highest table generation that every router worker uses.
+    pub acknowledged: PlanGeneration,
+    /// Uptime of the last input: after a reboot clocks are shifted by it.
+    pub last_uptime: Uptime,
+}
+
+/// Whether an app should run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Nothing of it runs.
+    Stopped,
+    /// It runs.
+    Started,
+    /// It is deleted; what runs is being ended.
+    Deleted,
+}
+
+/// What a new release or build does to others of its app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConcurrencyPolicy {
+    /// The newest takes over at once.
+    SupersedeNow,
+    /// One runs; the newest waits; older waiting ones are superseded.
+    OneRunningNewestPending,
+    /// Builds run side by side.
+    ParallelBuilds {
+        /// How many at once.
+        slots: u32,
+    },
+}
+
+/// Settings of an app; times in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AppSettings {
+    /// Longest time without progress; `None` = no deadline.
+    pub deadline_ms: Option<u64>,
+    /// How long an instance may finish its requests.
+    pub drain_limit_ms: u64,
+    /// Between SIGTERM and SIGKILL.
+    pub grace_ms: u64,
+    /// Whether all instances of the base stay until a release is deployed.
+    pub keep_base_warm: bool,
+    /// What a cancel puts back.
+    pub cancel_restores: CancelRestores,
+}
+
+impl Default for AppSettings {
+    fn default() -> Self {
+        Self {
+            deadline_ms: Some(limits::DEADLINE_MS),
+            drain_limit_ms: limits::DRAIN_LIMIT_MS,
+            grace_ms: limits::GRACE_MS,
+            keep_base_warm: false,
+            cancel_restores: CancelRestores::Everything,
+        }
+    }
+}
+
+/// What a cancel puts back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelRestores {
+    /// Every key.
+    Everything,
+    /// Only the artifact.
+    Artifact,
+}
+
+/// The last write of a key by a user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyChange {
+    /// Commit of the write.
+    pub commit: CommitNumber,
+    /// Who wrote.
+    pub actor: String,
+}
+
+impl AppState {
+    /// An app that was just created: stopped, without configuration.
+    pub fn new(app: AppId, policy: ConcurrencyPolicy, settings: AppSettings) -> Self {
+        Self {
+            document_version: limits::DOCUMENT_VERSION,
+            app,
+            row_revision: RowRevision(0),
+            plan_generation: PlanGeneration(0),
+            run: RunState::Stopped,
+            policy,
+            settings,
+            configuration: Configuration::default(),
+            scale: BTreeMap::new(),
+            scale_changes: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            base: None,
+            releases: Vec::new(),
+            instances: BTreeMap::new(),
+            next_instance: InstanceId(1),
+            builds: Vec::new(),
+            tasks: Vec::new(),
+            acknowledged: PlanGeneration(0),
+            last_uptime: Uptime(0),
+        }
+    }
+
+    /// The release that decides now: the newest that moves or is being put back.
+    pub fn governing(&self) -> Option<&Release> {
+        self.releases
+            .iter()
+            .rev()
+            .find(|release| release.is_in_flight() || release.is_restoring())
+    }
+
+    /// The release in flight, if there is one.
+    pub fn in_flight(&self) -> Option<&Release> {
+        self.releases
+            .iter()
+            .rev()
+            .find(|release| release.is_in_flight())
+    }
+
+    /// A release by id.
+    pub fn release(&self, id: &ReleaseId) -> Option<&Release> {
+        self.releases.iter().find(|release| release.id == *id)
+    }
+
+    /// A task by id.
+    pub fn task(&self, id: &TaskId) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.id == *id)
+    }
+
+    /// Part that a component plays in a revision.
+    pub fn role_in(
+        &self,
+        revision: &RevisionId,
+        component: &ComponentName,
+    ) -> Option<ComponentRole> {
+        self.revisions
+            .get(revision)
+            .and_then(|revision| revision.configuration.components.get(component))
+            .map(|config| config.role)
+    }
+
+    /// Desired instances of a component.
+    pub fn scale_of(&self, component: &ComponentName) -> u32 {
+        self.scale.get(component).copied().unwrap_or(0)
+    }
+
+    /// Instances of a component of a revision that are meant to serve (not on their way out).
+    pub fn serving<'a>(
+        &'a self,
+        revision: &'a RevisionId,
+        component: &'a ComponentName,
+    ) -> impl Iterator<Item = &'a Instance> {
+        self.instances.values().filter(move |instance| {
+            instance.revision == *revision
+                && instance.component == *component
+                && !instance.is_ending()
+        })
+    }
+
+    /// How many of them are routable.
+    pub fn routable(&self, revision: &RevisionId, component: &ComponentName) -> u32 {
+        let count = self
+            .serving(revision, component)
+            .filter(|i| i.is_routable())
+            .count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Whether anything of a revision still runs.
+    pub fn has_instances_of(&self, revision: &RevisionId) -> bool {
+        self.instances
+            .values()
+            .any(|instance| instance.revision == *revision)
+    }
+
+    /// Whether nothing is left to do for it but to run.
+    pub fn is_settled(&self) -> bool {
+        self.releases.iter().all(Release::is_finalized)
+            && self.builds.is_empty()
+            && self.tasks.is_empty()
+            && self
+                .instances
+                .values()
+                .all(|i| !i.is_ending() && !i.is_starting())
+    }
+}

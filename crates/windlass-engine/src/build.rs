@@ -1,0 +1,111 @@
+//! Builds: source to artifact.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ArtifactId, BuildId, CommitNumber, PackageId};
+use crate::release::Deadline;
+use crate::time::Timestamp;
+
+/// A build. Several releases may wait for one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Build {
+    /// Its id.
+    pub id: BuildId,
+    /// What it builds.
+    pub source: BuildSource,
+    /// The artifact that it will make.
+    pub artifact: ArtifactId,
+    /// Memory, MiB.
+    pub memory_mb: u64,
+    /// Disk, MiB.
+    pub disk_mb: u64,
+    /// Where it stands.
+    pub state: BuildState,
+    /// Number of its current run, from 1.
+    pub run: u32,
+    /// Whether it was started again after its run was lost; that happens once.
+    pub restarted: bool,
+    /// When it ends for lack of output.
+    pub deadline: Deadline,
+    /// Whether it belongs to releases only: then it ends with the last that waits for it.
+    pub for_releases: bool,
+    /// Who canceled it, and why.
+    pub canceled_by: Option<String>,
+    /// Creation, wall.
+    pub created_at: Timestamp,
+    /// Last change, wall.
+    pub updated_at: Timestamp,
+    /// Commit that created it: older queued ones go first.
+    pub created_commit: CommitNumber,
+}
+
+/// What a build builds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildSource {
+    /// Uploaded source.
+    Package(PackageId),
+    /// A commit of a git repository.
+    Git {
+        /// Address.
+        url: String,
+        /// Branch; a queued build gives way to a newer one of its branch.
+        branch: String,
+        /// Commit, once it is known.
+        commit: Option<String>,
+    },
+}
+
+/// Where a build stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildState {
+    /// Waits for a slot.
+    Queued,
+    /// Wanted or running.
+    Running,
+    /// Its tree is being ended; the slot is free when it is gone.
+    Canceling {
+        /// What it will be.
+        outcome: BuildOutcome,
+    },
+    /// Over.
+    Finished {
+        /// How.
+        outcome: BuildOutcome,
+    },
+}
+
+/// How a build ends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildOutcome {
+    /// The artifact is there.
+    Built,
+    /// It is not: why.
+    Failed {
+        /// Short identifier, as dialects show it.
+        id: String,
+        /// Words for people.
+        text: String,
+    },
+    /// A user canceled it, or nobody waits for it any more.
+    Canceled,
+    /// A newer build of its branch took its place in the queue.
+    Superseded,
+}
+
+impl Build {
+    /// Whether it is over.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, BuildState::Finished { .. })
+    }
+
+    /// Whether it holds a slot.
+    pub fn holds_slot(&self) -> bool {
+        matches!(
+            self.state,
+            BuildState::Running | BuildState::Canceling { .. }
+        )
+    }
+}
