@@ -1,1 +1,30 @@
-//! Under construction.
+//! The data plane of Windlass: `windlass router` and control's link to it.
+//!
+//! The router is a process of its own. It proxies client connections to the
+//! instances of applications by host, path, method and header, divides the
+//! requests of a component between its versions by exact shares, and goes on
+//! serving from its table file when control is gone.
+//!
+//! Two programs use this crate:
+//!
+//! * the router process calls [`run`] with a [`RouterConfig`];
+//! * control holds a [`RouterLink`], publishes [`Change`]s through it and waits
+//!   until every router that lives has acknowledged them.
+//!
+//! The rule that makes an acknowledgement sound: control appends a change to
+//! the table file *before* it sends it, and a router announces itself
+//! ([`presence`]) *before* it reads that file. So a router either is seen by
+//! control and has to acknowledge, or it reads the change from the file.
+
+pub mod link;
+pub mod presence;
+pub mod protocol;
+pub mod table;
+pub mod table_file;
+
+pub use link::{Acknowledgement, LinkError, MissingRouter, RouterEvent, RouterLink, RouterStatus};
+pub use table::{
+    Change, Delta, Destination, Group, GroupId, HeaderMatch, HostRoutes, Position, RouteRule,
+    Table, TargetKind, Upstream, UpstreamId, Version, VersionId,
+};
+pub use table_file::{Durability, TableFileError, TableWriter, read_table};
