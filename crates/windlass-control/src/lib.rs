@@ -1,1 +1,4 @@
 //! Under construction.
+
+pub mod archive;
+pub mod blobs;
