@@ -1,0 +1,387 @@
+//! SQL text made from queries.
+
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, ToSql};
+
+use super::failure::in_table;
+use crate::cell::{Cell, Cells};
+use crate::column::Column;
+use crate::error::StoreError;
+use crate::query::{Filter, Order, Page, Requirement};
+use crate::table::{Table, Via, fold};
+
+/// SQL text with the values of its parameters.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    table: &'static Table,
+    sql: String,
+    values: Vec<Cell>,
+}
+
+impl Statement {
+    /// `SELECT … FROM table`.
+    pub(crate) fn select(table: &'static Table, columns: &[Column]) -> Self {
+        let mut sql = String::with_capacity(512);
+        sql.push_str("SELECT ");
+        push_names(&mut sql, columns);
+        Self::from(table, sql)
+    }
+
+    /// `SELECT count(*) FROM table`.
+    pub(crate) fn count(table: &'static Table) -> Self {
+        Self::from(table, String::from("SELECT count(*)"))
+    }
+
+    fn from(table: &'static Table, mut sql: String) -> Self {
+        sql.push_str(" FROM ");
+        sql.push_str(table.name);
+        sql.push_str(" t WHERE TRUE");
+        Self {
+            table,
+            sql,
+            values: Vec::new(),
+        }
+    }
+
+    /// Only the row with this key.
+    pub(crate) fn with_key(mut self, key: &str) -> Self {
+        self.sql.push_str(" AND t.id = ");
+        self.push_value(Cell::from(key));
+        self
+    }
+
+    /// Only rows that pass all filters.
+    pub(crate) fn filtered(mut self, filters: &[Filter]) -> Result<Self, StoreError> {
+        for filter in filters {
+            self.sql.push_str(" AND ");
+            self.push_filter(filter)?;
+        }
+        Ok(self)
+    }
+
+    /// Only rows whose labels meet all requirements.
+    pub(crate) fn labeled(mut self, labels: &[Requirement]) -> Result<Self, StoreError> {
+        if !labels.is_empty() && !self.table.labeled {
+            return Err(self.unknown(Column::Labels));
+        }
+        for requirement in labels {
+            self.push_requirement(requirement);
+        }
+        Ok(self)
+    }
+
+    /// Rows in this order.
+    pub(crate) fn ordered(mut self, order: Option<Order>) -> Result<Self, StoreError> {
+        let order = match order {
+            Some(order) if !self.table.has(order.column) => return Err(self.unknown(order.column)),
+            Some(order) => order,
+            None if self.table.has(Column::CreatedCommit) => Order::ascending(Column::CreatedAt),
+            None => Order::ascending(Column::Id),
+        };
+        let direction = if order.descending { " DESC" } else { "" };
+        self.sql.push_str(" ORDER BY t.");
+        self.sql.push_str(order.column.as_str());
+        self.sql.push_str(direction);
+        for column in [Column::CreatedCommit, Column::Id] {
+            if self.table.has(column) && column != order.column {
+                self.sql.push_str(", t.");
+                self.sql.push_str(column.as_str());
+                self.sql.push_str(direction);
+            }
+        }
+        Ok(self)
+    }
+
+    /// Only this part of the rows.
+    pub(crate) fn part(mut self, page: Page) -> Self {
+        self.sql.push_str(" LIMIT ");
+        self.push_value(Cell::Int(i64::from(page.limit)));
+        self.sql.push_str(" OFFSET ");
+        self.push_value(Cell::number(page.offset));
+        self
+    }
+
+    /// All rows.
+    pub(crate) fn rows(&self, connection: &Connection) -> Result<Vec<Cells>, StoreError> {
+        let name = self.table.name;
+        let run = || -> rusqlite::Result<Vec<Cells>> {
+            let mut statement = connection.prepare_cached(&self.sql)?;
+            let width = statement.column_count();
+            let mut rows = statement.query(rusqlite::params_from_iter(&self.values))?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let mut cells = Vec::with_capacity(width);
+                for column in 0..width {
+                    cells.push(cell(row.get_ref(column)?)?);
+                }
+                found.push(Cells::new(name, cells));
+            }
+            Ok(found)
+        };
+        run().map_err(|e| in_table(name, e))
+    }
+
+    fn unknown(&self, column: Column) -> StoreError {
+        StoreError::UnknownColumn {
+            table: self.table.name,
+            column,
+        }
+    }
+
+    fn push_value(&mut self, value: Cell) {
+        self.sql.push('?');
+        self.values.push(value);
+    }
+
+    fn push_filter(&mut self, filter: &Filter) -> Result<(), StoreError> {
+        match filter {
+            Filter::In(column, values) => self.push_member(*column, values),
+            Filter::NotIn(column, values) => {
+                // NOT of a condition that is null for rows without a value would be null too.
+                self.sql.push_str("NOT COALESCE(");
+                self.push_member(*column, values)?;
+                self.sql.push_str(", FALSE)");
+                Ok(())
+            }
+            Filter::Lt(column, value) => self.push_comparison(*column, " < ", value),
+            Filter::Lte(column, value) => self.push_comparison(*column, " <= ", value),
+            Filter::Gt(column, value) => self.push_comparison(*column, " > ", value),
+            Filter::Gte(column, value) => self.push_comparison(*column, " >= ", value),
+            Filter::Any(filters) => self.push_group(filters, "FALSE", " OR "),
+            Filter::All(filters) => self.push_group(filters, "TRUE", " AND "),
+        }
+    }
+
+    fn push_group(
+        &mut self,
+        filters: &[Filter],
+        empty: &str,
+        between: &str,
+    ) -> Result<(), StoreError> {
+        if filters.is_empty() {
+            self.sql.push_str(empty);
+            return Ok(());
+        }
+        self.sql.push('(');
+        for (index, filter) in filters.iter().enumerate() {
+            if index > 0 {
+                self.sql.push_str(between);
+            }
+            self.push_filter(filter)?;
+        }
+        self.sql.push(')');
+        Ok(())
+    }
+
+    fn push_comparison(
+        &mut self,
+        column: Column,
+        operator: &str,
+        value: &Cell,
+    ) -> Result<(), StoreError> {
+        if !self.table.has(column) {
+            return Err(self.unknown(column));
+        }
+        self.sql.push_str("t.");
+        self.sql.push_str(column.as_str());
+        self.sql.push_str(operator);
+        let value = self.folded(column, value);
+        self.push_value(value);
+        Ok(())
+    }
+
+    /// `column IN (…)`, through another table where this one lacks the column.
+    fn push_member(&mut self, column: Column, values: &[Cell]) -> Result<(), StoreError> {
+        if self.table.has(column) {
+            let name = format!("t.{}", column.as_str());
+            let values: Vec<Cell> = values.iter().map(|v| self.folded(column, v)).collect();
+            self.push_in(&name, &values);
+            return Ok(());
+        }
+        let (open, inner) = match self.table.via(column) {
+            Some(Via::App) => ("t.app IN (SELECT id FROM apps WHERE ", column.as_str()),
+            Some(Via::Space) => ("t.space IN (SELECT id FROM spaces WHERE ", column.as_str()),
+            Some(Via::Destinations) => (
+                "t.id IN (SELECT route FROM route_destinations WHERE ",
+                column.as_str(),
+            ),
+            Some(Via::Shares) => (
+                "t.id IN (SELECT domain FROM domain_shares WHERE ",
+                "organization",
+            ),
+            None => return Err(self.unknown(column)),
+        };
+        self.sql.push_str(open);
+        self.push_in(inner, values);
+        self.sql.push(')');
+        Ok(())
+    }
+
+    fn push_in(&mut self, name: &str, values: &[Cell]) {
+        let null = values.contains(&Cell::Null);
+        let mut wanted: Vec<&Cell> = values
+            .iter()
+            .filter(|value| **value != Cell::Null)
+            .collect();
+        if null {
+            self.sql.push('(');
+            self.sql.push_str(name);
+            self.sql.push_str(" IS NULL");
+            if wanted.is_empty() {
+                self.sql.push(')');
+                return;
+            }
+            self.sql.push_str(" OR ");
+        }
+        match wanted.len() {
+            0 => self.sql.push_str("FALSE"),
+            1 => {
+                self.sql.push_str(name);
+                self.sql.push_str(" = ");
+                let value = wanted.remove(0).clone();
+                self.push_value(value);
+            }
+            _ => {
+                // One parameter for any number of values: the text stays the same, so that the
+                // compiled statement is found again, and no list is too long.
+                self.sql.push_str(name);
+                self.sql.push_str(" IN (SELECT value FROM json_each(");
+                self.push_value(Cell::Text(json_list(&wanted)));
+                self.sql.push_str("))");
+            }
+        }
+        if null {
+            self.sql.push(')');
+        }
+    }
+
+    fn push_requirement(&mut self, requirement: &Requirement) {
+        let (exists, key, values) = match requirement {
+            Requirement::In { key, values } => (true, key, Some(values)),
+            Requirement::NotIn { key, values } => (false, key, Some(values)),
+            Requirement::Exists { key } => (true, key, None),
+            Requirement::NotExists { key } => (false, key, None),
+        };
+        self.sql.push_str(if exists {
+            " AND t.id IN ("
+        } else {
+            " AND t.id NOT IN ("
+        });
+        self.sql.push_str("SELECT row_id FROM labels WHERE kind = ");
+        self.push_value(Cell::from(self.table.name));
+        self.sql.push_str(" AND label_key = ");
+        self.push_value(Cell::from(key.as_str()));
+        if let Some(values) = values {
+            self.sql.push_str(" AND ");
+            let values: Vec<Cell> = values.iter().map(|v| Cell::from(v.as_str())).collect();
+            self.push_in("label_value", &values);
+        }
+        self.sql.push(')');
+    }
+
+    fn folded(&self, column: Column, value: &Cell) -> Cell {
+        match value {
+            Cell::Text(name) if column == Column::Name && self.table.folds_names => {
+                Cell::Text(fold(name))
+            }
+            _ => value.clone(),
+        }
+    }
+
+    /// The query plan, for tests of index use.
+    #[cfg(test)]
+    pub(crate) fn plan(&self, connection: &Connection) -> String {
+        let mut statement = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {}", self.sql))
+            .unwrap();
+        let lines = statement
+            .query_map(rusqlite::params_from_iter(&self.values), |row| {
+                row.get::<_, String>(3)
+            })
+            .unwrap();
+        lines.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// `INSERT … ON CONFLICT (id) DO UPDATE …` of a whole row.
+pub(crate) fn upsert(
+    connection: &Connection,
+    table: &'static Table,
+    cells: &[Cell],
+) -> Result<(), StoreError> {
+    let mut sql = String::with_capacity(512);
+    sql.push_str("INSERT INTO ");
+    sql.push_str(table.name);
+    sql.push_str(" (");
+    push_names(&mut sql, table.columns);
+    sql.push_str(") VALUES (?");
+    for _ in 1..table.columns.len() {
+        sql.push_str(", ?");
+    }
+    sql.push_str(") ON CONFLICT (id) DO UPDATE SET ");
+    for (index, column) in table.columns[1..].iter().enumerate() {
+        if index > 0 {
+            sql.push_str(", ");
+        }
+        sql.push_str(column.as_str());
+        sql.push_str(" = excluded.");
+        sql.push_str(column.as_str());
+    }
+    connection
+        .prepare_cached(&sql)
+        .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(cells)))
+        .map(drop)
+        .map_err(|e| in_table(table.name, e))
+}
+
+fn push_names(sql: &mut String, columns: &[Column]) {
+    for (index, column) in columns.iter().enumerate() {
+        if index > 0 {
+            sql.push_str(", ");
+        }
+        sql.push_str(column.as_str());
+    }
+}
+
+/// A JSON array of the values.
+fn json_list(values: &[&Cell]) -> String {
+    let list: Vec<serde_json::Value> = values
+        .iter()
+        .map(|value| match value {
+            Cell::Null | Cell::Bytes(_) => serde_json::Value::Null,
+            // The database compares truth values as numbers.
+            Cell::Bool(truth) => i64::from(*truth).into(),
+            Cell::Int(number) => (*number).into(),
+            Cell::Text(text) => text.as_str().into(),
+        })
+        .collect();
+    serde_json::Value::Array(list).to_string()
+}
+
+fn cell(value: ValueRef<'_>) -> rusqlite::Result<Cell> {
+    Ok(match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(number) => Cell::Int(number),
+        ValueRef::Text(text) => Cell::Text(
+            std::str::from_utf8(text)
+                .map_err(|e| {
+                    rusqlite::Error::FromSqlConversionFailure(0, value.data_type(), e.into())
+                })?
+                .to_owned(),
+        ),
+        ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_owned()),
+        ValueRef::Real(_) => Cell::Null,
+    })
+}
+
+impl ToSql for Cell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => ToSqlOutput::Owned(Value::Null),
+            Self::Bool(truth) => ToSqlOutput::Owned(Value::Integer(i64::from(*truth))),
+            Self::Int(number) => ToSqlOutput::Owned(Value::Integer(*number)),
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+        })
+    }
+}
