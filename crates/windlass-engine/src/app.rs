@@ -1,6 +1,6 @@
 //! The state of one app: the unit of consistency of the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,9 @@ pub struct AppState {
     pub builds: Vec<Build>,
     /// Tasks that are not over; oldest first.
     pub tasks: Vec<Task>,
-    /// Highest table generation that every router worker uses.
+    /// Instances that are still to be restarted in place, one at a time per revision.
+    pub restarts: BTreeSet<InstanceId>,
+    /// Highest table generation that every router worker uses, as far as something waited for it.
     pub acknowledged: PlanGeneration,
     /// Uptime of the last input: after a reboot clocks are shifted by it.
     pub last_uptime: Uptime,
@@ -157,6 +159,7 @@ impl AppState {
             next_instance: InstanceId(1),
             builds: Vec::new(),
             tasks: Vec::new(),
+            restarts: BTreeSet::new(),
             acknowledged: PlanGeneration(0),
             last_uptime: Uptime(0),
         }
@@ -198,6 +201,41 @@ impl AppState {
             .get(revision)
             .and_then(|revision| revision.configuration.components.get(component))
             .map(|config| config.role)
+    }
+
+    /// Instances that the base of a release needs now: its own scale, or what a user has set
+    /// since; none while the app is not started.
+    pub fn needed(&self, release: &Release, component: &ComponentName) -> u32 {
+        if self.run != RunState::Started || release.base.is_none() {
+            return 0;
+        }
+        match self.scale_changes.get(component) {
+            Some(commit) if *commit > release.created_commit => self.scale_of(component),
+            _ => release.base_count(component),
+        }
+    }
+
+    /// Every component that has instances or that a revision in use has.
+    pub fn components(&self) -> BTreeSet<ComponentName> {
+        let mut names: BTreeSet<ComponentName> = self
+            .instances
+            .values()
+            .map(|instance| instance.component.clone())
+            .collect();
+        for revision in self.revisions.values() {
+            names.extend(revision.configuration.components.keys().cloned());
+        }
+        names
+    }
+
+    /// Part that a component plays: what the newest revision that has it says.
+    pub fn role_of(&self, component: &ComponentName) -> Option<ComponentRole> {
+        let target = self.governing().map(|release| &release.target);
+        target
+            .into_iter()
+            .chain(self.base.as_ref())
+            .chain(self.revisions.keys())
+            .find_map(|revision| self.role_in(revision, component))
     }
 
     /// Desired instances of a component.

@@ -53,6 +53,8 @@ pub enum InstancePhase {
         generation: PlanGeneration,
         /// When it is stopped at the latest.
         until: Uptime,
+        /// Whether it is started again afterwards (restart in place).
+        restart: bool,
     },
     /// Its run is being ended.
     Stopping,
@@ -156,9 +158,8 @@ impl Instance {
         match self.phase {
             InstancePhase::Starting | InstancePhase::Restarting => true,
             InstancePhase::Running { routable, .. } => !routable,
-            InstancePhase::Crashed { .. }
-            | InstancePhase::Draining { .. }
-            | InstancePhase::Stopping => false,
+            InstancePhase::Draining { restart, .. } => restart,
+            InstancePhase::Crashed { .. } | InstancePhase::Stopping => false,
         }
     }
 

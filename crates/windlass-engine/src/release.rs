@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::configuration::{JobKind, Key};
+use crate::configuration::{Configuration, Edit, JobKind, Key};
 use crate::id::{BuildId, CommitNumber, ComponentName, PlanGeneration, ReleaseId, RevisionId};
 use crate::strategy::{Step, Strategy};
 use crate::time::{Timestamp, Uptime};
@@ -42,6 +42,8 @@ pub struct Release {
     pub jobs: Vec<JobRun>,
     /// When it ends for lack of progress.
     pub deadline: Deadline,
+    /// How its checks concluded, once they did.
+    pub checks: Option<bool>,
     /// When a timer gate opens.
     pub timer_until: Option<Uptime>,
     /// How it was canceled, or why it is being put back.
@@ -58,8 +60,16 @@ pub struct Release {
     pub last_healthy_at: Timestamp,
     /// Commit that created it: separates earlier from later writes of keys.
     pub created_commit: CommitNumber,
-    /// Number of its instances that still run after its end.
+    /// Number of its instances, jobs and builds that still run after its end.
     pub cleanup_left: u32,
+    /// Whether its target ever had a share of the traffic.
+    pub had_share: bool,
+    /// Whether a newer release took over what it restores; then it only winds down.
+    pub relieved: bool,
+    /// What the configuration was before, kept only when there is no base.
+    pub configuration_before: Option<Configuration>,
+    /// Writes that go into the app's configuration once it is deployed.
+    pub target_edits: Vec<Edit>,
 }
 
 /// Where a release stands.

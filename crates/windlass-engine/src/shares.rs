@@ -1,0 +1,229 @@
+//! Shares of traffic: who gets how much, computed from what is routable.
+
+use std::collections::BTreeMap;
+
+use crate::app::{AppState, RunState};
+use crate::counts;
+use crate::id::{ComponentName, InstanceId, RevisionId};
+use crate::limits::SHARE_ALL;
+use crate::plan::VersionShare;
+use crate::release::{Release, Urgency};
+use crate::strategy::{StepScope, Weight};
+
+/// The shares of one routed component. They add up to all, unless nothing is routable.
+pub fn shares(state: &AppState, component: &ComponentName) -> Vec<VersionShare> {
+    let mut routable: BTreeMap<RevisionId, Vec<InstanceId>> = BTreeMap::new();
+    for instance in state.instances.values() {
+        if instance.component == *component && instance.is_routable() {
+            routable
+                .entry(instance.revision.clone())
+                .or_default()
+                .push(instance.id);
+        }
+    }
+    if routable.is_empty() {
+        return Vec::new();
+    }
+    let weights = match state.governing() {
+        Some(release) => with_release(state, release, component, &routable),
+        None => without_release(state, &routable),
+    };
+    routable
+        .into_iter()
+        .map(|(revision, instances)| {
+            let share = weights.get(&revision).copied().unwrap_or(0);
+            VersionShare {
+                revision,
+                share,
+                instances,
+            }
+        })
+        .filter(|version| version.share > 0)
+        .collect()
+}
+
+type Routable = BTreeMap<RevisionId, Vec<InstanceId>>;
+type Weights = BTreeMap<RevisionId, u16>;
+
+/// Outside a release the base serves; others only while it can't.
+fn without_release(state: &AppState, routable: &Routable) -> Weights {
+    if let Some(base) = state
+        .base
+        .as_ref()
+        .filter(|base| routable.contains_key(*base))
+    {
+        return Weights::from([(base.clone(), SHARE_ALL)]);
+    }
+    let mut weights = Weights::new();
+    spread(SHARE_ALL, routable.keys(), routable, &mut weights);
+    weights
+}
+
+fn with_release(
+    state: &AppState,
+    release: &Release,
+    component: &ComponentName,
+    routable: &Routable,
+) -> Weights {
+    let others: Vec<&RevisionId> = eligible_others(state, release, component, routable);
+    let target_routable = routable.contains_key(&release.target);
+    let target_share = if target_routable {
+        if release.is_restoring() {
+            restoring_share(state, release, component, routable, !others.is_empty())
+        } else if others.is_empty() {
+            SHARE_ALL
+        } else {
+            step_share(release, component, routable, &others)
+        }
+    } else {
+        0
+    };
+    let mut weights = Weights::new();
+    if target_share > 0 {
+        weights.insert(release.target.clone(), target_share);
+    }
+    spread(SHARE_ALL - target_share, others, routable, &mut weights);
+    weights
+}
+
+/// Versions that get what is not the target's: the base and, while it is below what is kept of
+/// it, leaving versions; canceled ones whose share has reached 0 never again.
+fn eligible_others<'a>(
+    state: &'a AppState,
+    release: &'a Release,
+    component: &ComponentName,
+    routable: &'a Routable,
+) -> Vec<&'a RevisionId> {
+    let base_routable = release
+        .base
+        .as_ref()
+        .map_or(0, |base| count(routable, base));
+    let kept = counts::old_wanted(state, release, component);
+    let needs_leaving = base_routable < kept || base_routable == 0;
+    routable
+        .keys()
+        .filter(|revision| **revision != release.target)
+        .filter(|revision| {
+            release.base.as_ref() == Some(*revision)
+                || (needs_leaving && !counts::is_withdrawn(state, revision))
+        })
+        .collect()
+}
+
+/// Share of the target of a release that moves.
+fn step_share(
+    release: &Release,
+    component: &ComponentName,
+    routable: &Routable,
+    others: &[&RevisionId],
+) -> u16 {
+    let ready = count(routable, &release.target);
+    let Some(index) = release.step_index() else {
+        return 0;
+    };
+    let mut share = 0;
+    for (position, step) in release.steps.iter().enumerate().take(index + 1) {
+        if step.scope != StepScope::Routed {
+            continue;
+        }
+        let Some(step_counts) = step.counts.get(component) else {
+            continue;
+        };
+        let wanted = step_counts.new_instances;
+        let reached = match step.weight {
+            // Earlier steps are a floor: a continue never lowers the share.
+            Weight::Share(weight) => portion(weight, ready.min(wanted), wanted),
+            Weight::ByInstances if step_counts.base_instances > 0 => {
+                portion(SHARE_ALL, ready.min(wanted), wanted)
+            }
+            Weight::ByInstances if position == index || step.scope == StepScope::Routed => {
+                let old: u32 = others
+                    .iter()
+                    .map(|revision| count(routable, revision))
+                    .sum();
+                portion(SHARE_ALL, ready, ready + old)
+            }
+            Weight::ByInstances => 0,
+        };
+        share = share.max(reached);
+    }
+    share
+}
+
+/// Share of the target of a release that is put back: falls as the base comes up.
+fn restoring_share(
+    state: &AppState,
+    release: &Release,
+    component: &ComponentName,
+    routable: &Routable,
+    others_routable: bool,
+) -> u16 {
+    let Some(restore) = &release.restore else {
+        return 0;
+    };
+    if restore.safe || restore.urgency == Urgency::AcceptOutage || state.run != RunState::Started {
+        return 0;
+    }
+    if counts::is_restored(state, release, component) {
+        return 0;
+    }
+    if !others_routable {
+        return SHARE_ALL;
+    }
+    if restore.urgency == Urgency::Now {
+        return 0;
+    }
+    let needed = state.needed(release, component);
+    let up = release
+        .base
+        .as_ref()
+        .map_or(0, |base| count(routable, base))
+        .min(needed);
+    let at_commit = restore.share_at_commit.get(component).copied().unwrap_or(0);
+    let cap = restore
+        .share_cap
+        .get(component)
+        .copied()
+        .unwrap_or(at_commit);
+    portion(at_commit, needed - up, needed).min(cap)
+}
+
+fn count(routable: &Routable, revision: &RevisionId) -> u32 {
+    routable
+        .get(revision)
+        .map_or(0, |ids| u32::try_from(ids.len()).unwrap_or(u32::MAX))
+}
+
+/// `whole × part / of`, rounded down; 0 when `of` is 0.
+fn portion(whole: u16, part: u32, of: u32) -> u16 {
+    if of == 0 {
+        return 0;
+    }
+    let value = u64::from(whole) * u64::from(part) / u64::from(of);
+    u16::try_from(value).unwrap_or(SHARE_ALL).min(SHARE_ALL)
+}
+
+/// Spreads `share` over versions by their routable instances; what rounding leaves goes to the
+/// first ones, so that nothing is lost.
+fn spread<'a>(
+    share: u16,
+    revisions: impl IntoIterator<Item = &'a RevisionId>,
+    routable: &Routable,
+    weights: &mut Weights,
+) {
+    let list: Vec<(&RevisionId, u32)> = revisions
+        .into_iter()
+        .map(|revision| (revision, count(routable, revision)))
+        .filter(|(_, instances)| *instances > 0)
+        .collect();
+    let total: u32 = list.iter().map(|(_, instances)| instances).sum();
+    let mut left = share;
+    for (revision, instances) in &list {
+        let part = portion(share, *instances, total);
+        left -= part;
+        *weights.entry((*revision).clone()).or_default() += part;
+    }
+    if let Some((revision, _)) = list.iter().max_by_key(|(_, instances)| *instances) {
+        *weights.entry((*revision).clone()).or_default() += left;
+    }
+}

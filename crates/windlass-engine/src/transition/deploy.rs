@@ -1,0 +1,361 @@
+//! Creating a release, and beginning it.
+
+use std::collections::BTreeMap;
+
+use super::Work;
+use crate::app::{ConcurrencyPolicy, RunState};
+use crate::configuration::ComponentRole;
+use crate::id::{ComponentName, ReleaseId};
+use crate::input::{DeployCommand, IfStopped};
+use crate::limits;
+use crate::rejection::Rejection;
+use crate::release::{Deadline, Outcome, Release, ReleaseState};
+use crate::revision::Revision;
+use crate::strategy::{Gate, Sizes, compile};
+
+/// What a release restores if it is canceled.
+struct Base {
+    revision: Option<crate::id::RevisionId>,
+    scale: BTreeMap<ComponentName, u32>,
+    was_routable: bool,
+    was_started: bool,
+    configuration_before: Option<crate::configuration::Configuration>,
+}
+
+impl Work {
+    pub(super) fn deploy(&mut self, command: &DeployCommand) -> Result<(), Rejection> {
+        if self.state.releases.len() >= limits::RELEASES_MAX {
+            return Err(Rejection::LimitExceeded {
+                what: "unfinished releases",
+                limit: limits::RELEASES_MAX as u64,
+            });
+        }
+        let before = self.state.configuration.clone();
+        for edit in &command.edits {
+            self.state.configuration.apply(edit);
+        }
+        let mut configuration = self.state.configuration.clone();
+        for edit in &command.target_edits {
+            configuration.apply(edit);
+        }
+        let has_artifact = configuration.artifact.is_some()
+            || configuration
+                .components
+                .values()
+                .any(|config| config.artifact.is_some());
+        if !has_artifact && command.awaited_builds.is_empty() {
+            return Err(Rejection::NoArtifact);
+        }
+        let base = self.base_for_release(before);
+        let revision = Revision {
+            id: command.revision.clone(),
+            configuration,
+            lineage: Some(command.release.clone()),
+            created_commit: self.now.commit,
+        };
+        self.state.revisions.insert(revision.id.clone(), revision);
+        for component in self.state.configuration.components.keys() {
+            self.state.scale.entry(component.clone()).or_insert(0);
+        }
+        let release = self.new_release(command, base);
+        let id = release.id.clone();
+        let at_once =
+            self.state.run != RunState::Started && command.if_stopped == IfStopped::DeployAtOnce;
+        let waits = !at_once && self.must_wait();
+        if waits {
+            self.supersede_pending(&id);
+        } else {
+            self.supersede_in_flight(&id);
+        }
+        self.tell_release(
+            &id,
+            "created",
+            format!("a {} release began", release.strategy.as_str()),
+        );
+        self.state.releases.push(release);
+        if at_once {
+            self.state.run = RunState::Started;
+            self.finish_deployed(&id);
+        } else if !waits {
+            self.begin(&id);
+        }
+        Ok(())
+    }
+
+    /// The base of a new release: of a train the first one's, beside a canceled one the same.
+    fn base_for_release(&self, before: crate::configuration::Configuration) -> Base {
+        let active = self.state.releases.iter().rev().find(|release| {
+            (release.is_in_flight() || release.is_restoring() && !release.relieved)
+                || release.state == ReleaseState::Building
+        });
+        if let Some(previous) = active {
+            return Base {
+                revision: previous.base.clone(),
+                scale: previous
+                    .base_scale
+                    .keys()
+                    .map(|component| {
+                        let needed = match self.state.scale_changes.get(component) {
+                            Some(commit) if *commit > previous.created_commit => {
+                                self.state.scale_of(component)
+                            }
+                            _ => previous.base_count(component),
+                        };
+                        (component.clone(), needed)
+                    })
+                    .collect(),
+                was_routable: previous.base_was_routable,
+                was_started: previous.was_started,
+                configuration_before: previous.configuration_before.clone(),
+            };
+        }
+        let was_routable = self.state.base.as_ref().is_some_and(|base| {
+            self.state
+                .instances
+                .values()
+                .any(|i| i.revision == *base && i.is_routable())
+        });
+        Base {
+            revision: self.state.base.clone(),
+            scale: self.state.scale.clone(),
+            was_routable,
+            was_started: self.state.run == RunState::Started,
+            configuration_before: self.state.base.is_none().then_some(before),
+        }
+    }
+
+    fn new_release(&self, command: &DeployCommand, base: Base) -> Release {
+        let train = base.revision.is_some();
+        let mut target_scale: BTreeMap<ComponentName, u32> = self
+            .state
+            .configuration
+            .components
+            .iter()
+            .filter(|(_, config)| runs(config.role))
+            .map(|(name, config)| {
+                // A train keeps the count of its first release.
+                let count = match base.scale.get(name) {
+                    Some(count) if train && config.role == ComponentRole::Routed => *count,
+                    _ => self.state.scale_of(name),
+                };
+                (name.clone(), count)
+            })
+            .collect();
+        target_scale.extend(command.target_scale.clone());
+        Release {
+            id: command.release.clone(),
+            strategy: command.strategy.clone(),
+            target: command.revision.clone(),
+            base: base.revision,
+            base_scale: base.scale,
+            base_was_routable: base.was_routable,
+            was_started: base.was_started,
+            target_scale,
+            steps: Vec::new(),
+            awaited_builds: command.awaited_builds.clone(),
+            state: ReleaseState::Pending,
+            wanted: BTreeMap::new(),
+            best_routable: BTreeMap::new(),
+            jobs: Vec::new(),
+            deadline: Deadline::Off,
+            checks: None,
+            timer_until: None,
+            restore: None,
+            error: None,
+            created_at: self.now.wall,
+            updated_at: self.now.wall,
+            status_changed_at: self.now.wall,
+            last_healthy_at: self.now.wall,
+            created_commit: self.now.commit,
+            cleanup_left: 0,
+            had_share: false,
+            relieved: false,
+            configuration_before: base.configuration_before,
+            target_edits: command.target_edits.clone(),
+        }
+    }
+
+    /// Whether the policy makes a new release wait.
+    fn must_wait(&self) -> bool {
+        match self.state.policy {
+            ConcurrencyPolicy::OneRunningNewestPending => {
+                self.state.releases.iter().any(|release| {
+                    release.is_in_flight() || release.state == ReleaseState::Building
+                })
+            }
+            ConcurrencyPolicy::SupersedeNow | ConcurrencyPolicy::ParallelBuilds { .. } => false,
+        }
+    }
+
+    fn supersede_pending(&mut self, by: &ReleaseId) {
+        let pending: Vec<_> = self
+            .state
+            .releases
+            .iter()
+            .filter(|release| release.state == ReleaseState::Pending)
+            .map(|release| release.id.clone())
+            .collect();
+        for id in pending {
+            self.supersede(&id, by);
+        }
+    }
+
+    /// The newest takes over: releases in flight are superseded; one that is being put back goes
+    /// on winding down beside it and still ends as it was fixed.
+    fn supersede_in_flight(&mut self, by: &ReleaseId) {
+        let open: Vec<_> = self
+            .state
+            .releases
+            .iter()
+            .filter(|release| !release.is_finalized())
+            .map(|release| (release.id.clone(), release.is_restoring()))
+            .collect();
+        for (id, restoring) in open {
+            if restoring {
+                if let Some(release) = self.release_mut(&id) {
+                    release.relieved = true;
+                    if let Some(restore) = &mut release.restore {
+                        restore.note = Some(format!("superseded by {by}"));
+                    }
+                }
+            } else {
+                self.supersede(&id, by);
+            }
+        }
+    }
+
+    fn supersede(&mut self, id: &ReleaseId, by: &ReleaseId) {
+        let now = self.now;
+        let Some(release) = self.release_mut(id) else {
+            return;
+        };
+        let while_paused = release.step().is_some_and(|step| step.gate == Gate::Manual);
+        release.state = ReleaseState::Finalized {
+            outcome: Outcome::Superseded { while_paused },
+        };
+        release.deadline = Deadline::Off;
+        release.error = None;
+        release.updated_at = now.wall;
+        release.status_changed_at = now.wall;
+        let builds = release.awaited_builds.clone();
+        self.release_builds(&builds, "superseded");
+        self.tell_release(id, "superseded", format!("a newer release {by} took over"));
+    }
+
+    /// Lets a release move: compiles its steps and starts its clock.
+    pub(super) fn begin(&mut self, id: &ReleaseId) {
+        let waits_for_build = self.state.release(id).is_some_and(|release| {
+            release.awaited_builds.iter().any(|wanted| {
+                self.state
+                    .builds
+                    .iter()
+                    .any(|build| build.id == *wanted && !build.is_finished())
+            })
+        });
+        let wall = self.now.wall;
+        if waits_for_build {
+            if let Some(release) = self.release_mut(id) {
+                release.state = ReleaseState::Building;
+                release.updated_at = wall;
+                release.status_changed_at = wall;
+            }
+            return;
+        }
+        if self.state.run != RunState::Started && self.state.run != RunState::Deleted {
+            self.state.run = RunState::Started;
+        }
+        let Some(release) = self.state.release(id) else {
+            return;
+        };
+        let (routed, others) = self.sizes(release);
+        let steps = compile(
+            &release.strategy,
+            &routed,
+            &others,
+            self.state.settings.keep_base_warm,
+        );
+        let deadline = self.fresh_deadline(id);
+        if let Some(release) = self.release_mut(id) {
+            release.steps = steps;
+            release.state = ReleaseState::RollingOut { step: 0 };
+            release.deadline = deadline;
+            release.updated_at = wall;
+            release.status_changed_at = wall;
+        }
+    }
+
+    fn sizes(
+        &self,
+        release: &Release,
+    ) -> (
+        BTreeMap<ComponentName, Sizes>,
+        BTreeMap<ComponentName, Sizes>,
+    ) {
+        let mut routed = BTreeMap::new();
+        let mut others = BTreeMap::new();
+        let configuration = |id: &crate::id::RevisionId| {
+            self.state
+                .revisions
+                .get(id)
+                .map(|revision| &revision.configuration)
+        };
+        let base = release.base.as_ref().and_then(configuration);
+        let Some(target) = configuration(&release.target) else {
+            return (routed, others);
+        };
+        for (name, config) in &target.components {
+            let in_base = base.is_some_and(|base| base.components.contains_key(name));
+            let sizes = Sizes {
+                base: if in_base {
+                    self.state.needed(release, name)
+                } else {
+                    0
+                },
+                goal: release.target_scale.get(name).copied().unwrap_or(0),
+            };
+            match config.role {
+                ComponentRole::Routed => routed.insert(name.clone(), sizes),
+                ComponentRole::Worker => others.insert(name.clone(), sizes),
+                ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template => None,
+            };
+        }
+        for (name, config) in base.into_iter().flat_map(|base| &base.components) {
+            if config.role == ComponentRole::Worker && !target.components.contains_key(name) {
+                let sizes = Sizes {
+                    base: self.state.scale_of(name),
+                    goal: 0,
+                };
+                others.insert(name.clone(), sizes);
+            }
+        }
+        (routed, others)
+    }
+
+    /// A deadline that begins now: the setting of the app, but never shorter than the longest
+    /// start-up that a health check of the target allows.
+    pub(super) fn fresh_deadline(&self, id: &ReleaseId) -> Deadline {
+        let Some(setting) = self.state.settings.deadline_ms else {
+            return Deadline::Off;
+        };
+        let longest_start_ms = self
+            .state
+            .release(id)
+            .and_then(|release| self.state.revisions.get(&release.target))
+            .into_iter()
+            .flat_map(|revision| revision.configuration.components.values())
+            .filter_map(|config| config.health.start_timeout_secs)
+            .max()
+            .unwrap_or(0)
+            .saturating_mul(1_000);
+        Deadline::Running {
+            at: self.now.uptime.plus_ms(setting.max(longest_start_ms)),
+        }
+    }
+}
+
+fn runs(role: ComponentRole) -> bool {
+    match role {
+        ComponentRole::Routed | ComponentRole::Worker => true,
+        ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template => false,
+    }
+}

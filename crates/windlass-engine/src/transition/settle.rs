@@ -1,0 +1,508 @@
+//! Everything that follows from a state by itself: steps that are reached, deadlines, outcomes.
+//! Runs to a fixed point within one transition, so that no outcome waits for another input.
+
+use super::Work;
+use crate::app::{ConcurrencyPolicy, RunState};
+use crate::build::{BuildOutcome, BuildState};
+use crate::configuration::{ComponentRole, JobKind};
+use crate::counts::is_restored;
+use crate::id::ReleaseId;
+use crate::release::{
+    Deadline, FailureReason, JobRun, JobState, Outcome, Release, ReleaseState, Urgency,
+};
+use crate::strategy::Gate;
+
+/// Rounds after which settling is given up: far above what any state needs.
+const ROUNDS_MAX: u32 = 10_000;
+/// Who ends a release without being asked.
+const ENGINE: &str = "engine";
+
+impl Work {
+    pub(super) fn settle(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            let changed = self.settle_releases()
+                | self.start_pending()
+                | self.settle_instances()
+                | self.settle_builds();
+            if !changed {
+                self.count_cleanup();
+                return;
+            }
+        }
+        debug_assert!(false, "settling did not come to an end");
+    }
+
+    fn settle_releases(&mut self) -> bool {
+        let ids: Vec<ReleaseId> = self
+            .state
+            .releases
+            .iter()
+            .filter(|release| !release.is_finalized())
+            .map(|release| release.id.clone())
+            .collect();
+        ids.iter()
+            .fold(false, |changed, id| changed | self.settle_release(id))
+    }
+
+    fn settle_release(&mut self, id: &ReleaseId) -> bool {
+        let Some(release) = self.state.release(id) else {
+            return false;
+        };
+        match release.state.clone() {
+            ReleaseState::Pending | ReleaseState::Finalized { .. } => false,
+            ReleaseState::Building => self.settle_building(id),
+            ReleaseState::RollingOut { step } => {
+                self.hold_deadline(id) | self.note_progress(id) || self.settle_step(id, step)
+            }
+            ReleaseState::Paused { .. } => self.hold_deadline(id),
+            ReleaseState::Restoring { outcome } => self.settle_restoring(id, outcome),
+        }
+    }
+
+    /// Goes on when the builds are there, fails when one of them is not.
+    fn settle_building(&mut self, id: &ReleaseId) -> bool {
+        let Some(release) = self.state.release(id) else {
+            return false;
+        };
+        let mut waiting = false;
+        let mut failed = false;
+        for wanted in &release.awaited_builds {
+            let build = self.state.builds.iter().find(|build| build.id == *wanted);
+            match build.map(|build| &build.state) {
+                Some(BuildState::Finished {
+                    outcome: BuildOutcome::Built,
+                })
+                | None => {}
+                Some(BuildState::Finished { .. }) => failed = true,
+                Some(BuildState::Queued | BuildState::Running | BuildState::Canceling { .. }) => {
+                    waiting = true
+                }
+            }
+        }
+        if failed {
+            self.fail(id, FailureReason::Build, "its build failed");
+            return true;
+        }
+        if waiting {
+            return false;
+        }
+        self.begin(id);
+        true
+    }
+
+    /// Lets the deadline stand still while the release can't move by itself.
+    fn hold_deadline(&mut self, id: &ReleaseId) -> bool {
+        let now = self.now.uptime;
+        let started = self.state.run == RunState::Started;
+        let Some(release) = self.release_mut(id) else {
+            return false;
+        };
+        let moves = started
+            && matches!(release.state, ReleaseState::RollingOut { .. })
+            && release.timer_until.is_none();
+        match release.deadline {
+            Deadline::Running { at } if !moves => {
+                release.deadline = Deadline::Held {
+                    left_ms: at.since(now),
+                };
+                true
+            }
+            Deadline::Held { left_ms } if moves => {
+                release.deadline = Deadline::Running {
+                    at: now.plus_ms(left_ms),
+                };
+                true
+            }
+            Deadline::Running { .. } | Deadline::Held { .. } | Deadline::Off => false,
+        }
+    }
+
+    /// Progress is one more instance routable than ever in this step.
+    fn note_progress(&mut self, id: &ReleaseId) -> bool {
+        let Some(release) = self.state.release(id) else {
+            return false;
+        };
+        let Some(step) = release.step() else {
+            return false;
+        };
+        let better: Vec<_> = step
+            .counts
+            .keys()
+            .filter_map(|component| {
+                let routable = self.state.routable(&release.target, component);
+                let best = release.best_routable.get(component).copied().unwrap_or(0);
+                (routable > best).then(|| (component.clone(), routable))
+            })
+            .collect();
+        if better.is_empty() {
+            return false;
+        }
+        let deadline = self.fresh_deadline(id);
+        let wall = self.now.wall;
+        if let Some(release) = self.release_mut(id) {
+            release.best_routable.extend(better);
+            release.last_healthy_at = wall;
+            release.error = None;
+            if !matches!(release.deadline, Deadline::Held { .. }) {
+                release.deadline = deadline;
+            }
+        }
+        true
+    }
+
+    fn settle_step(&mut self, id: &ReleaseId, index: usize) -> bool {
+        if self.state.run != RunState::Started {
+            return false;
+        }
+        let Some(release) = self.state.release(id) else {
+            return false;
+        };
+        if let Deadline::Running { at } = release.deadline
+            && at <= self.now.uptime
+        {
+            self.fail(id, FailureReason::Deadline, "no progress for the deadline");
+            return true;
+        }
+        let Some(step) = release.steps.get(index) else {
+            return false;
+        };
+        let reached = step.counts.iter().all(|(component, counts)| {
+            self.state.routable(&release.target, component) >= counts.new_instances
+        });
+        if !reached {
+            return false;
+        }
+        match step.gate {
+            Gate::Automatic => {
+                self.pass_step(id, index);
+                true
+            }
+            Gate::Manual => {
+                self.pause(id, index);
+                true
+            }
+            Gate::Timer(span_ms) => self.settle_timer(id, index, span_ms),
+            Gate::Jobs(kind) => self.settle_jobs(id, index, kind),
+            Gate::Checks => self.settle_checks(id, index),
+        }
+    }
+
+    fn pause(&mut self, id: &ReleaseId, step: usize) {
+        let wall = self.now.wall;
+        if let Some(release) = self.release_mut(id) {
+            release.state = ReleaseState::Paused { step };
+            release.last_healthy_at = wall;
+            release.status_changed_at = wall;
+            release.updated_at = wall;
+        }
+        self.tell_release(id, "paused", format!("step {} is reached", step + 1));
+    }
+
+    fn settle_timer(&mut self, id: &ReleaseId, step: usize, span_ms: u64) -> bool {
+        let now = self.now.uptime;
+        let Some(release) = self.release_mut(id) else {
+            return false;
+        };
+        match release.timer_until {
+            None => {
+                release.timer_until = Some(now.plus_ms(span_ms));
+                true
+            }
+            Some(until) if until <= now => {
+                self.pass_step(id, step);
+                true
+            }
+            Some(_) => false,
+        }
+    }
+
+    /// Jobs run at most once per release.
+    fn settle_jobs(&mut self, id: &ReleaseId, step: usize, kind: JobKind) -> bool {
+        let Some(release) = self.state.release(id) else {
+            return false;
+        };
+        let wanted: Vec<_> = self
+            .state
+            .revisions
+            .get(&release.target)
+            .into_iter()
+            .flat_map(|revision| &revision.configuration.components)
+            .filter(|(_, config)| config.role == ComponentRole::Job(kind))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let missing: Vec<_> = wanted
+            .iter()
+            .filter(|name| !release.jobs.iter().any(|job| job.component == **name))
+            .cloned()
+            .collect();
+        if !missing.is_empty() {
+            if let Some(release) = self.release_mut(id) {
+                release
+                    .jobs
+                    .extend(missing.into_iter().map(|component| JobRun {
+                        component,
+                        kind,
+                        state: JobState::Running,
+                    }));
+            }
+            return true;
+        }
+        let jobs = release.jobs.iter().filter(|job| job.kind == kind);
+        if let Some(failed) = jobs.clone().find(|job| job.state == JobState::Failed) {
+            let component = failed.component.clone();
+            self.fail(id, FailureReason::Job { component }, "a job failed");
+            return true;
+        }
+        if jobs.clone().all(|job| job.state == JobState::Succeeded) {
+            self.pass_step(id, step);
+            return true;
+        }
+        false
+    }
+
+    fn settle_checks(&mut self, id: &ReleaseId, step: usize) -> bool {
+        match self.state.release(id).and_then(|release| release.checks) {
+            Some(true) => {
+                self.pass_step(id, step);
+                true
+            }
+            Some(false) => {
+                self.fail(id, FailureReason::Check, "a check failed");
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The gate of a step is passed: on to the next, or deployed.
+    pub(super) fn pass_step(&mut self, id: &ReleaseId, step: usize) {
+        let deadline = self.fresh_deadline(id);
+        let wall = self.now.wall;
+        let Some(release) = self.release_mut(id) else {
+            return;
+        };
+        if step + 1 < release.steps.len() {
+            if matches!(release.state, ReleaseState::Paused { .. }) {
+                release.status_changed_at = wall;
+            }
+            release.state = ReleaseState::RollingOut { step: step + 1 };
+            release.best_routable.clear();
+            release.timer_until = None;
+            release.deadline = deadline;
+            release.updated_at = wall;
+        } else {
+            self.finish_deployed(id);
+        }
+    }
+
+    /// Deployed: the target is the base from this commit on. The old base drains afterwards.
+    pub(super) fn finish_deployed(&mut self, id: &ReleaseId) {
+        let wall = self.now.wall;
+        let Some(release) = self.release_mut(id) else {
+            return;
+        };
+        release.state = ReleaseState::Finalized {
+            outcome: Outcome::Deployed,
+        };
+        release.deadline = Deadline::Off;
+        release.timer_until = None;
+        release.error = None;
+        release.updated_at = wall;
+        release.status_changed_at = wall;
+        let target = release.target.clone();
+        let scale = release.target_scale.clone();
+        let created = release.created_commit;
+        let edits = release.target_edits.clone();
+        for edit in edits {
+            let later = self
+                .state
+                .changes
+                .get(&edit.key())
+                .is_some_and(|change| change.commit > created);
+            if !later {
+                self.state.configuration.apply(&edit);
+            }
+        }
+        for (component, count) in scale {
+            let later = self
+                .state
+                .scale_changes
+                .get(&component)
+                .is_some_and(|commit| *commit > created);
+            if !later {
+                self.state.scale.insert(component, count);
+            }
+        }
+        self.state.base = Some(target);
+        self.state.changes.clear();
+        self.state.scale_changes.clear();
+        for release in &mut self.state.releases {
+            if release.is_restoring() {
+                release.relieved = true;
+            }
+        }
+        self.tell_release(id, "deployed", "the target carries the load");
+    }
+
+    /// Ends a release that can't succeed; what was before is put back as by a cancel.
+    pub(super) fn fail(&mut self, id: &ReleaseId, reason: FailureReason, text: &str) {
+        self.begin_restore(
+            id,
+            Outcome::Failed(reason),
+            ENGINE,
+            None,
+            Some(text),
+            Urgency::CapacitySafe,
+        );
+    }
+
+    fn settle_restoring(&mut self, id: &ReleaseId, outcome: Outcome) -> bool {
+        let Some(release) = self.state.release(id) else {
+            return false;
+        };
+        if self.still_runs(release) > 0 {
+            return false;
+        }
+        let accepts_outage = release
+            .restore
+            .as_ref()
+            .is_some_and(|restore| restore.urgency == Urgency::AcceptOutage);
+        let restored = release.relieved
+            || accepts_outage
+            || self.state.run != RunState::Started
+            || self
+                .state
+                .components()
+                .iter()
+                .all(|component| is_restored(&self.state, release, component));
+        if !restored {
+            return false;
+        }
+        let wall = self.now.wall;
+        let word = outcome.as_str();
+        let no_base = release.base.is_none() && !release.relieved;
+        let was_started = release.was_started;
+        if let Some(release) = self.release_mut(id) {
+            release.state = ReleaseState::Finalized { outcome };
+            release.updated_at = wall;
+            release.status_changed_at = wall;
+        }
+        if no_base && self.state.run != RunState::Deleted {
+            self.state.run = if was_started {
+                RunState::Started
+            } else {
+                RunState::Stopped
+            };
+        }
+        self.tell_release(id, word, "nothing of it runs any more");
+        true
+    }
+
+    /// Instances of its target, jobs and builds of its own that are not gone yet.
+    fn still_runs(&self, release: &Release) -> u32 {
+        let instances = self
+            .state
+            .instances
+            .values()
+            .filter(|i| i.revision == release.target)
+            .count();
+        let jobs = release
+            .jobs
+            .iter()
+            .filter(|job| matches!(job.state, JobState::Running | JobState::Canceling))
+            .count();
+        let builds = self
+            .state
+            .builds
+            .iter()
+            .filter(|build| {
+                release.awaited_builds.contains(&build.id)
+                    && matches!(build.state, BuildState::Canceling { .. })
+            })
+            .count();
+        u32::try_from(instances + jobs + builds).unwrap_or(u32::MAX)
+    }
+
+    fn count_cleanup(&mut self) {
+        let left: Vec<u32> = self
+            .state
+            .releases
+            .iter()
+            .map(|release| {
+                let carries = match release.outcome() {
+                    Some(Outcome::Deployed) | None => true,
+                    Some(
+                        Outcome::Canceled(_) | Outcome::Superseded { .. } | Outcome::Failed(_),
+                    ) => false,
+                };
+                if carries { 0 } else { self.still_runs(release) }
+            })
+            .collect();
+        for (release, left) in self.state.releases.iter_mut().zip(left) {
+            release.cleanup_left = left;
+        }
+    }
+
+    /// The newest waiting release begins when none is in flight any more.
+    fn start_pending(&mut self) -> bool {
+        if self.state.policy != ConcurrencyPolicy::OneRunningNewestPending
+            || self.state.run == RunState::Deleted
+        {
+            return false;
+        }
+        let busy = self
+            .state
+            .releases
+            .iter()
+            .any(|release| release.is_in_flight() || release.state == ReleaseState::Building);
+        let pending = self
+            .state
+            .releases
+            .iter()
+            .position(|release| release.state == ReleaseState::Pending);
+        let Some(position) = pending.filter(|_| !busy) else {
+            return false;
+        };
+        let restoring = self
+            .state
+            .releases
+            .iter()
+            .rev()
+            .find(|release| release.is_restoring() && !release.relieved);
+        let (base, scale, routable) = match restoring {
+            Some(previous) => (
+                previous.base.clone(),
+                previous.base_scale.clone(),
+                previous.base_was_routable,
+            ),
+            None => {
+                let base = self.state.base.clone();
+                let routable = base.as_ref().is_some_and(|base| {
+                    self.state
+                        .instances
+                        .values()
+                        .any(|i| i.revision == *base && i.is_routable())
+                });
+                (base, self.state.scale.clone(), routable)
+            }
+        };
+        let was_started = self.state.run == RunState::Started;
+        let id = self.state.releases[position].id.clone();
+        for release in &mut self.state.releases {
+            if release.is_restoring() {
+                release.relieved = true;
+                if let Some(restore) = &mut release.restore {
+                    restore.note = Some(format!("superseded by {id}"));
+                }
+            }
+        }
+        if let Some(release) = self.release_mut(&id) {
+            release.base = base;
+            release.base_scale = scale;
+            release.base_was_routable = routable;
+            release.was_started = was_started;
+        }
+        self.begin(&id);
+        true
+    }
+}
