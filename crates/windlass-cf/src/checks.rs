@@ -28,7 +28,10 @@ pub(crate) fn supported_keys(
         .map(|key| echo(key))
         .collect();
     if !unknown.is_empty() {
-        checks.add(format!("{label} has unsupported key(s): {}", unknown.join(", ")));
+        checks.add(format!(
+            "{label} has unsupported key(s): {}",
+            unknown.join(", ")
+        ));
     }
 }
 
@@ -70,7 +73,9 @@ pub(crate) fn text_between(
         return None;
     };
     if !(min..=max).contains(&text.chars().count()) {
-        checks.add(format!("{label} must be between {min} and {max} characters"));
+        checks.add(format!(
+            "{label} must be between {min} and {max} characters"
+        ));
         return None;
     }
     if text.contains('\0') {

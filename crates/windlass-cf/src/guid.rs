@@ -35,7 +35,12 @@ pub(crate) fn sidecar(app: &AppId, name: &str) -> String {
 
 /// Guid of one run of an instance.
 pub(crate) fn instance(app: &AppId, instance: u64, start: u64) -> String {
-    derive(&["instance", app.as_str(), &instance.to_string(), &start.to_string()])
+    derive(&[
+        "instance",
+        app.as_str(),
+        &instance.to_string(),
+        &start.to_string(),
+    ])
 }
 
 /// UUID of a list of parts. The separator cannot occur in ids, and a name comes last.

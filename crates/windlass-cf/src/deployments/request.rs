@@ -1,5 +1,6 @@
 //! `POST /v3/deployments`: the body, checked.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use windlass_engine::limits::STEPS_MAX;
 
@@ -40,7 +41,8 @@ pub(crate) enum Source {
 }
 
 /// Options as they were given. The answer repeats them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Options {
     /// Most new instances that start at a time; `None` = 1.
     pub(crate) max_in_flight: Option<u64>,
@@ -78,7 +80,14 @@ pub(crate) fn create(body: &Map<String, Value>) -> Result<CreateDeployment, ApiE
     checks.known_fields(
         body,
         "",
-        &["relationships", "droplet", "revision", "strategy", "options", "metadata"],
+        &[
+            "relationships",
+            "droplet",
+            "revision",
+            "strategy",
+            "options",
+            "metadata",
+        ],
     );
     let strategy = strategy(&mut checks, body);
     let source = source(&mut checks, body);
@@ -103,8 +112,13 @@ fn strategy(checks: &mut Validator, body: &Map<String, Value>) -> Option<Strateg
         Some("recreate") => return Some(StrategyWord::Recreate),
         Some(_) | None => {}
     }
-    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    checks.add(format!("Strategy '{}' is not a supported deployment strategy", echo(&shown)));
+    let shown = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    checks.add(format!(
+        "Strategy '{}' is not a supported deployment strategy",
+        echo(&shown)
+    ));
     None
 }
 
@@ -166,8 +180,10 @@ fn options(
     let web_instances = number("web_instances", IntegerRange::NOT_NEGATIVE);
     let memory_in_mb = number("memory_in_mb", IntegerRange::POSITIVE);
     let disk_in_mb = number("disk_in_mb", IntegerRange::POSITIVE);
-    let log_rate_limit_in_bytes_per_second =
-        number("log_rate_limit_in_bytes_per_second", IntegerRange::OR_UNLIMITED);
+    let log_rate_limit_in_bytes_per_second = number(
+        "log_rate_limit_in_bytes_per_second",
+        IntegerRange::OR_UNLIMITED,
+    );
     Options {
         max_in_flight: max_in_flight(checks, options),
         web_instances,
@@ -214,13 +230,18 @@ fn weights(checks: &mut Validator, steps: &Value) -> Option<Vec<u8>> {
         return None;
     };
     if steps.len() > MAX_CANARY_STEPS {
-        checks.add(format!("{STEPS} must not have more than {MAX_CANARY_STEPS} steps"));
+        checks.add(format!(
+            "{STEPS} must not have more than {MAX_CANARY_STEPS} steps"
+        ));
         return None;
     }
     for step in &steps {
         supported_keys(checks, step, STEPS, &["instance_weight"]);
     }
-    if steps.iter().any(|step| !step.contains_key("instance_weight")) {
+    if steps
+        .iter()
+        .any(|step| !step.contains_key("instance_weight"))
+    {
         checks.add(format!("{STEPS} missing key: \"instance_weight\""));
     }
     let numbers: Option<Vec<i64>> = steps
@@ -233,7 +254,11 @@ fn weights(checks: &mut Validator, steps: &Value) -> Option<Vec<u8>> {
     };
     let percents: Option<Vec<u8>> = numbers
         .iter()
-        .map(|number| u8::try_from(*number).ok().filter(|it| (1..=100).contains(it)))
+        .map(|number| {
+            u8::try_from(*number)
+                .ok()
+                .filter(|it| (1..=100).contains(it))
+        })
         .collect();
     if percents.is_none() {
         checks.add(format!("{WEIGHT} {NOT_A_WEIGHT}"));

@@ -80,7 +80,9 @@ fn switch(name: &str, value: &str) -> Result<bool, String> {
     match value {
         "true" | "1" | "t" | "T" | "TRUE" | "True" => Ok(true),
         "false" | "0" | "f" | "F" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("type mismatch, parameter: {name}, must be true or false")),
+        _ => Err(format!(
+            "type mismatch, parameter: {name}, must be true or false"
+        )),
     }
 }
 
@@ -88,7 +90,10 @@ fn is_log_kind(value: &str) -> Result<bool, String> {
     match value {
         "ANY" | "LOG" | "0" | "1" => Ok(true),
         "COUNTER" | "GAUGE" | "TIMER" | "EVENT" | "2" | "3" | "4" | "5" => Ok(false),
-        _ => Err(format!("envelope_types: unknown type '{}'", shortened(value))),
+        _ => Err(format!(
+            "envelope_types: unknown type '{}'",
+            shortened(value)
+        )),
     }
 }
 
@@ -102,7 +107,10 @@ mod tests {
     use super::*;
 
     fn pairs(query: &[(&str, &str)]) -> Vec<(String, String)> {
-        query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
+        query
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -123,7 +131,11 @@ mod tests {
                 wants_logs: true,
             })
         );
-        let first = read(&pairs(&[("descending", "true"), ("limit", "1"), ("start_time", "0")]));
+        let first = read(&pairs(&[
+            ("descending", "true"),
+            ("limit", "1"),
+            ("start_time", "0"),
+        ]));
         assert!(first.is_ok_and(|read| read.limit == 1 && read.descending && read.wants_logs));
         let plain = read(&[]);
         assert!(plain.is_ok_and(|read| read.limit == DEFAULT_LIMIT && !read.descending));
@@ -131,9 +143,15 @@ mod tests {
 
     #[test]
     fn other_kinds_alone_find_nothing() {
-        let gauges = read(&pairs(&[("envelope_types", "GAUGE"), ("envelope_types", "TIMER")]));
+        let gauges = read(&pairs(&[
+            ("envelope_types", "GAUGE"),
+            ("envelope_types", "TIMER"),
+        ]));
         assert!(gauges.is_ok_and(|read| !read.wants_logs));
-        let both = read(&pairs(&[("envelope_types", "GAUGE"), ("envelope_types", "LOG")]));
+        let both = read(&pairs(&[
+            ("envelope_types", "GAUGE"),
+            ("envelope_types", "LOG"),
+        ]));
         assert!(both.is_ok_and(|read| read.wants_logs));
     }
 

@@ -181,7 +181,10 @@ mod tests {
         .iter()
         .map(Source::tag)
         .collect();
-        assert_eq!(words, ["APP/PROC/WORKER", "STG", "RTR", "API", "CELL", "LGR"]);
+        assert_eq!(
+            words,
+            ["APP/PROC/WORKER", "STG", "RTR", "API", "CELL", "LGR"]
+        );
     }
 
     #[test]

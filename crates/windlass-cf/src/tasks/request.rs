@@ -59,8 +59,10 @@ pub(crate) fn create(body: &Map<String, Value>) -> Result<CreateTask, ApiError> 
     let mut number = |key: &str, range| checks.optional_integer(body, key, range);
     let disk_in_mb = number("disk_in_mb", IntegerRange::POSITIVE);
     let memory_in_mb = number("memory_in_mb", IntegerRange::POSITIVE);
-    let log_rate_limit_in_bytes_per_second =
-        number("log_rate_limit_in_bytes_per_second", IntegerRange::OR_UNLIMITED);
+    let log_rate_limit_in_bytes_per_second = number(
+        "log_rate_limit_in_bytes_per_second",
+        IntegerRange::OR_UNLIMITED,
+    );
     let droplet_guid = given(body, "droplet_guid")
         .and_then(|droplet| guid(&mut checks, Some(droplet), "Droplet guid"));
     let template = template(&mut checks, body);
@@ -87,7 +89,9 @@ fn template(checks: &mut Validator, body: &Map<String, Value>) -> Option<String>
         supported_keys(checks, template, "Template", &["process"]);
         template.get("process")
     });
-    let process_guid = process.and_then(Value::as_object).and_then(|process| process.get("guid"));
+    let process_guid = process
+        .and_then(Value::as_object)
+        .and_then(|process| process.get("guid"));
     guid(checks, process_guid, "Template process guid")
 }
 
@@ -154,7 +158,8 @@ mod tests {
 
     #[test]
     fn bodies_of_clients() {
-        let by_cf = check(json!({"command": "rake db:migrate", "name": "migrate", "memory_in_mb": 64}));
+        let by_cf =
+            check(json!({"command": "rake db:migrate", "name": "migrate", "memory_in_mb": 64}));
         assert_eq!(
             by_cf,
             Ok(CreateTask {
@@ -165,7 +170,10 @@ mod tests {
             })
         );
         let by_template = check(json!({"template": {"process": {"guid": "p"}}}));
-        assert_eq!(by_template.map(|task| task.template), Ok(Some("p".to_owned())));
+        assert_eq!(
+            by_template.map(|task| task.template),
+            Ok(Some("p".to_owned()))
+        );
         let by_python = check(json!({
             "command": "true", "name": null, "disk_in_mb": null, "memory_in_mb": null,
             "droplet_guid": null
@@ -179,41 +187,89 @@ mod tests {
     #[test]
     fn what_is_refused_and_how() {
         let with = |key: &str, value: Value| json!({"command": "true", key: value});
-        let not_a_guid = "must be a string, Template process guid must be between 1 and 200 characters";
+        let not_a_guid =
+            "must be a string, Template process guid must be between 1 and 200 characters";
         let table = [
-            (json!({}), "Command No command or template provided".to_owned()),
-            (json!({"command": null}), "Command No command or template provided".to_owned()),
-            (json!({"command": null, "template": null}), "Command No command or template provided".to_owned()),
+            (
+                json!({}),
+                "Command No command or template provided".to_owned(),
+            ),
+            (
+                json!({"command": null}),
+                "Command No command or template provided".to_owned(),
+            ),
+            (
+                json!({"command": null, "template": null}),
+                "Command No command or template provided".to_owned(),
+            ),
             (json!({"command": 1}), "Command must be a string".to_owned()),
             (json!({"command": ""}), "command presence".to_owned()),
-            (json!({"command": "a\u{0}b"}), "Command must not contain a null character".to_owned()),
-            (json!({"command": "x".repeat(4_097)}), "command must be shorter than 4097 characters".to_owned()),
-            (with("invalid", json!(1)), "Unknown field(s): 'invalid'".to_owned()),
-            (json!({"template": {}}), format!("Template process guid {not_a_guid}")),
-            (json!({"template": "x"}), format!("Template process guid {not_a_guid}")),
-            (json!({"template": {"process": "x"}}), format!("Template process guid {not_a_guid}")),
-            (json!({"template": {"process": {"guid": 1}}}), format!("Template process guid {not_a_guid}")),
+            (
+                json!({"command": "a\u{0}b"}),
+                "Command must not contain a null character".to_owned(),
+            ),
+            (
+                json!({"command": "x".repeat(4_097)}),
+                "command must be shorter than 4097 characters".to_owned(),
+            ),
+            (
+                with("invalid", json!(1)),
+                "Unknown field(s): 'invalid'".to_owned(),
+            ),
+            (
+                json!({"template": {}}),
+                format!("Template process guid {not_a_guid}"),
+            ),
+            (
+                json!({"template": "x"}),
+                format!("Template process guid {not_a_guid}"),
+            ),
+            (
+                json!({"template": {"process": "x"}}),
+                format!("Template process guid {not_a_guid}"),
+            ),
+            (
+                json!({"template": {"process": {"guid": 1}}}),
+                format!("Template process guid {not_a_guid}"),
+            ),
             (
                 json!({"template": {"process": {"guid": ""}}}),
                 "Template process guid must be between 1 and 200 characters".to_owned(),
             ),
-            (with("memory_in_mb", json!(0)), "Memory in mb must be greater than 0".to_owned()),
-            (with("memory_in_mb", json!("64")), "Memory in mb is not a number".to_owned()),
-            (with("memory_in_mb", json!(1.5)), "Memory in mb must be an integer".to_owned()),
-            (with("disk_in_mb", json!(-1)), "Disk in mb must be greater than 0".to_owned()),
+            (
+                with("memory_in_mb", json!(0)),
+                "Memory in mb must be greater than 0".to_owned(),
+            ),
+            (
+                with("memory_in_mb", json!("64")),
+                "Memory in mb is not a number".to_owned(),
+            ),
+            (
+                with("memory_in_mb", json!(1.5)),
+                "Memory in mb must be an integer".to_owned(),
+            ),
+            (
+                with("disk_in_mb", json!(-1)),
+                "Disk in mb must be greater than 0".to_owned(),
+            ),
             (
                 with("log_rate_limit_in_bytes_per_second", json!(-2)),
                 "Log rate limit in bytes per second must be greater than or equal to -1".to_owned(),
             ),
             (with("user", json!(5)), "User must be a string".to_owned()),
-            (with("user", json!("")), "User must be between 1 and 255 characters".to_owned()),
+            (
+                with("user", json!("")),
+                "User must be between 1 and 255 characters".to_owned(),
+            ),
             (
                 with("user", json!("root")),
-                "user invalid (requested user 'root' not allowed, permitted users are: vcap)".to_owned(),
+                "user invalid (requested user 'root' not allowed, permitted users are: vcap)"
+                    .to_owned(),
             ),
             (
                 with("droplet_guid", json!(7)),
-                "Droplet guid must be a string, Droplet guid must be between 1 and 200 characters".to_owned(),
+                "Droplet guid must be a string, Droplet guid must be between 1 and 200 characters"
+                    .to_owned(),
             ),
             (
                 with("droplet_guid", json!("x".repeat(201))),
@@ -221,7 +277,10 @@ mod tests {
             ),
             (with("name", json!([])), "Name must be a string".to_owned()),
             (with("name", json!("a\nb")), "name format".to_owned()),
-            (with("name", json!("x".repeat(256))), "Name must be between 1 and 255 characters".to_owned()),
+            (
+                with("name", json!("x".repeat(256))),
+                "Name must be between 1 and 255 characters".to_owned(),
+            ),
         ];
         for (body, detail) in table {
             assert_eq!(check(body.clone()), Err(detail), "{body}");

@@ -1,0 +1,4 @@
+//! Under construction.
+
+pub(crate) mod lifecycle;
+pub(crate) mod request;

@@ -1,0 +1,261 @@
+//! A deployment as the wire has it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use windlass_engine::id::{AppId, ArtifactId, NumberedRevisionId};
+use windlass_engine::records::Metadata;
+use windlass_engine::release::{Outcome, Release, ReleaseState, Restore};
+use windlass_engine::strategy::{Gate, Strategy};
+
+use super::request::Options;
+use super::words::{self, Words};
+use crate::guid::{WEB, deployed_web_process};
+use crate::links::Urls;
+use crate::metadata;
+use crate::time::rfc3339;
+
+/// Longest `status.details.error`, characters: clients have columns of that size.
+const MAX_ERROR_CHARS: usize = 255;
+
+/// What only this dialect knows of a deployment: kept verbatim beside the release.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Document {
+    /// Options as they were given; the answer repeats them.
+    pub(crate) options: Options,
+    /// Droplet of the target.
+    pub(crate) droplet: Option<ArtifactId>,
+    /// Droplet of the base.
+    pub(crate) previous_droplet: Option<ArtifactId>,
+    /// Numbered revision and its number, kept also after that revision is gone.
+    pub(crate) revision: Option<(NumberedRevisionId, u32)>,
+    /// Whether the app was stopped at creation: then no process of its own was made.
+    pub(crate) started_stopped_app: bool,
+}
+
+/// A deployment and what surrounds it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deployment<'a> {
+    /// The release.
+    pub(crate) release: &'a Release,
+    /// Whose.
+    pub(crate) app: &'a AppId,
+    /// What only this dialect knows.
+    pub(crate) document: &'a Document,
+    /// Labels and annotations.
+    pub(crate) metadata: &'a Metadata,
+    /// Whether the app's `revisions` feature is on now.
+    pub(crate) shows_revision: bool,
+}
+
+/// The whole object.
+pub(crate) fn deployment(urls: &Urls, shown: Deployment<'_>) -> Value {
+    let Deployment {
+        release,
+        app,
+        document,
+        metadata,
+        shows_revision,
+    } = shown;
+    let words = words::of(release);
+    let revision = match &document.revision {
+        Some((guid, version)) if shows_revision => json!({"guid": guid, "version": version}),
+        Some(_) | None => Value::Null,
+    };
+    let new_processes = if document.started_stopped_app {
+        json!([])
+    } else {
+        json!([{"guid": deployed_web_process(&release.id), "type": WEB}])
+    };
+    json!({
+        "guid": release.id,
+        "created_at": rfc3339(release.created_at),
+        "updated_at": rfc3339(release.updated_at),
+        "status": status(release, words),
+        "strategy": words::strategy(&release.strategy),
+        "options": options(&release.strategy, &document.options),
+        "droplet": {"guid": document.droplet},
+        "previous_droplet": {"guid": document.previous_droplet},
+        "new_processes": new_processes,
+        "revision": revision,
+        "relationships": {"app": {"data": {"guid": app}}},
+        "metadata": metadata::to_wire(metadata),
+        "links": links(urls, release, app, words),
+    })
+}
+
+fn status(release: &Release, words: Words) -> Value {
+    let mut status = Map::new();
+    status.insert("value".to_owned(), json!(words.value));
+    status.insert("reason".to_owned(), json!(words.reason));
+    status.insert("details".to_owned(), details(release));
+    if let Strategy::Canary { weights, .. } = &release.strategy {
+        let total = weights.len().max(1);
+        let current = current_step(release, total);
+        status.insert(
+            "canary".to_owned(),
+            json!({"steps": {"current": current, "total": total}}),
+        );
+    }
+    Value::Object(status)
+}
+
+fn details(release: &Release) -> Value {
+    let mut details = Map::new();
+    let mut set = |key: &str, value: Value| details.insert(key.to_owned(), value);
+    set(
+        "last_successful_healthcheck",
+        json!(rfc3339(release.last_healthy_at)),
+    );
+    set(
+        "last_status_change",
+        json!(rfc3339(release.status_changed_at)),
+    );
+    if let Some(error) = error(release) {
+        set("error", json!(error));
+    }
+    if let Some(restore) = &release.restore {
+        set("canceled_by", json!(restore.by));
+        if let Some(reason) = cancel_reason(release, restore) {
+            set("cancel_reason", json!(reason));
+        }
+        if let Some(time_to_safe_ms) = time_to_safe_ms(restore) {
+            set("time_to_safe_ms", json!(time_to_safe_ms));
+        }
+        let not_restored: Vec<String> = restore
+            .not_restored
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        set("not_restored", json!(not_restored));
+        set("not_undone", json!(restore.not_undone));
+    }
+    Value::Object(details)
+}
+
+/// What holds a deployment up, or why it ended, in words.
+fn error(release: &Release) -> Option<String> {
+    let text = match (&release.error, release.outcome()) {
+        (Some(error), _) => error.clone(),
+        (None, Some(Outcome::Failed(_))) => failure(release.outcome()?)?.to_owned(),
+        (None, _) => return None,
+    };
+    Some(text.chars().take(MAX_ERROR_CHARS).collect())
+}
+
+fn failure(outcome: &Outcome) -> Option<&'static str> {
+    use windlass_engine::release::FailureReason;
+
+    match outcome {
+        Outcome::Failed(reason) => Some(match reason {
+            FailureReason::Deadline => "The deployment made no progress within its deadline",
+            FailureReason::Job { .. } => "A job of the deployment failed",
+            FailureReason::Check => "A check of the deployment failed",
+            FailureReason::Build => "The build of the deployment failed",
+        }),
+        Outcome::Deployed | Outcome::Canceled(_) | Outcome::Superseded { .. } => None,
+    }
+}
+
+/// Why it was canceled: the user's words, else what the engine knows.
+fn cancel_reason(release: &Release, restore: &Restore) -> Option<String> {
+    use windlass_engine::release::CancelCause;
+
+    if let Some(reason) = &restore.reason {
+        return Some(reason.clone());
+    }
+    match release.outcome()? {
+        Outcome::Canceled(CancelCause::Deleted) => Some("the app was deleted".to_owned()),
+        failed @ Outcome::Failed(_) => failure(failed).map(str::to_owned),
+        Outcome::Canceled(CancelCause::User) | Outcome::Deployed | Outcome::Superseded { .. } => {
+            None
+        }
+    }
+}
+
+/// Milliseconds from the cancel to the first table that gave the target nothing, rounded up.
+/// `None` = not yet, or unknown.
+pub(crate) fn time_to_safe_ms(restore: &Restore) -> Option<u64> {
+    restore.time_to_safe_us.map(|micros| micros.div_ceil(1_000))
+}
+
+/// Number of the canary step, from 1. The steps after the last pause count as that one.
+fn current_step(release: &Release, total: usize) -> usize {
+    let reached = match &release.state {
+        ReleaseState::Pending | ReleaseState::Building => 1,
+        ReleaseState::RollingOut { step } | ReleaseState::Paused { step } => step + 1,
+        ReleaseState::Finalized {
+            outcome: Outcome::Deployed,
+        } => total,
+        ReleaseState::Restoring { .. } | ReleaseState::Finalized { .. } => last_step(release) + 1,
+    };
+    reached.clamp(1, total)
+}
+
+/// Index of the step that a release stood at when it was ended.
+fn last_step(release: &Release) -> usize {
+    let wanted = release.wanted.values().copied().max().unwrap_or(0);
+    let reaches = |step: &windlass_engine::strategy::Step| {
+        step.counts
+            .values()
+            .map(|counts| counts.new_instances)
+            .max()
+            .unwrap_or(0)
+            >= wanted
+    };
+    release
+        .steps
+        .iter()
+        .take_while(|step| step.gate == Gate::Manual)
+        .position(reaches)
+        .unwrap_or(usize::MAX - 1)
+}
+
+/// Only what was given, save `max_in_flight`, which is always there.
+fn options(strategy: &Strategy, given: &Options) -> Value {
+    let mut options = Map::new();
+    let mut set = |key: &str, value: Value| options.insert(key.to_owned(), value);
+    set("max_in_flight", json!(given.max_in_flight.unwrap_or(1)));
+    for (key, number) in [
+        ("web_instances", given.web_instances),
+        ("memory_in_mb", given.memory_in_mb),
+        ("disk_in_mb", given.disk_in_mb),
+        (
+            "log_rate_limit_in_bytes_per_second",
+            given.log_rate_limit_in_bytes_per_second,
+        ),
+    ] {
+        if let Some(number) = number {
+            set(key, json!(number));
+        }
+    }
+    if let (Strategy::Canary { .. }, Some(weights)) = (strategy, &given.canary_weights) {
+        let steps: Vec<Value> = weights
+            .iter()
+            .map(|weight| json!({"instance_weight": weight}))
+            .collect();
+        set("canary", json!({"steps": steps}));
+    }
+    Value::Object(options)
+}
+
+fn links(urls: &Urls, release: &Release, app: &AppId, words: Words) -> Value {
+    let own = format!("/v3/deployments/{}", release.id);
+    let mut links = Map::new();
+    links.insert("self".to_owned(), urls.href(&own));
+    links.insert("app".to_owned(), urls.href(&format!("/v3/apps/{app}")));
+    if words.can_cancel {
+        links.insert(
+            "cancel".to_owned(),
+            urls.action(&format!("{own}/actions/cancel"), "POST"),
+        );
+    }
+    if words.can_continue {
+        let path = format!("{own}/actions/continue");
+        links.insert("continue".to_owned(), urls.action(&path, "POST"));
+    }
+    Value::Object(links)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! Under construction.
+
+pub(crate) mod request;
+pub(crate) mod view;

@@ -1,0 +1,4 @@
+//! Under construction.
+
+pub(crate) mod destinations;
+pub(crate) mod request;
