@@ -1,3 +1,10 @@
-//! The Windlass program.
+//! The `windlass` program; everything is in the library beside it.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use windlass::cli;
+
+fn main() -> ExitCode {
+    ExitCode::from(cli::run(cli::Cli::parse()))
+}

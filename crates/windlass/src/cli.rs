@@ -1,0 +1,466 @@
+//! The command line: its words and where each leads.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::output::Output;
+
+pub mod client;
+mod deployment;
+mod env;
+mod error;
+mod files;
+mod follow;
+mod identity;
+mod process;
+mod run;
+
+pub use error::CliError;
+pub use run::run;
+
+/// Deploys apps on your own machine; cancel always brings back what ran before.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Directory of all data [env: WINDLASS_DATA_DIR] [default: ~/.local/share/windlass].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Form of the output.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub output: Output,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  windlass up                              start in the foreground
+  eval \"$(windlass env)\"                   addresses, user and token for this shell
+  windlass deployments                     what is going on
+  windlass deployment cancel ID --wait     bring back what ran before
+  windlass down                            stop Windlass and every app
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage, 78 settings can't be used.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start Windlass in the foreground
+    #[command(after_help = "Examples:
+  windlass up
+  windlass up --data-dir /tmp/try --key-file /tmp/try.key --ports auto
+  windlass up --listen-router-http 0.0.0.0:80 --domain apps.example.com
+
+Control-C stops Windlass and all apps. SIGTERM ends Windlass and keeps the apps running; the next \
+`up` adopts them.")]
+    Up(SettingFlags),
+    /// Stop Windlass and every app; the next `up` starts the apps again
+    #[command(after_help = "Example:\n  windlass down --data-dir /tmp/try")]
+    Down,
+    /// Show processes, addresses and means of isolation
+    #[command(after_help = "Examples:\n  windlass status\n  windlass status --output json")]
+    Status,
+    /// Print variables for this shell: addresses, user, password, token, roots
+    #[command(after_help = "Examples:
+  eval \"$(windlass env)\"
+  windlass env --user alice --output json")]
+    Env {
+        /// For this user instead of the first administrator.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+    /// Users and their roles
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Organizations: the tenants
+    #[command(subcommand)]
+    Org(OrgCommand),
+    /// Spaces of an organization
+    #[command(subcommand)]
+    Space(SpaceCommand),
+    /// Bearer tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// List deployments, newest first
+    #[command(after_help = "Examples:
+  windlass deployments
+  windlass deployments --app hello --active --output json")]
+    Deployments {
+        /// Only those of this app (name or id).
+        #[arg(long, value_name = "APP")]
+        app: Option<String>,
+        /// Only those that have no outcome yet.
+        #[arg(long)]
+        active: bool,
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5000))]
+        limit: u32,
+    },
+    /// Show, cancel or continue a deployment
+    #[command(subcommand)]
+    Deployment(DeploymentCommand),
+    /// List tasks, newest first
+    #[command(after_help = "Examples:\n  windlass tasks --app hello\n  windlass tasks --active")]
+    Tasks {
+        /// Only those of this app (name or id).
+        #[arg(long, value_name = "APP")]
+        app: Option<String>,
+        /// Only those that have not ended.
+        #[arg(long)]
+        active: bool,
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5000))]
+        limit: u32,
+    },
+    /// Cancel a task
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Print the log of an app
+    #[command(after_help = "Examples:\n  windlass logs hello\n  windlass logs hello --follow")]
+    Logs {
+        /// Name or id of the app.
+        app: String,
+        /// Go on as lines come.
+        #[arg(long)]
+        follow: bool,
+        /// Start with so many of the last lines.
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        lines: u32,
+    },
+    /// Print what happened: who did what, when, why
+    #[command(
+        after_help = "Examples:\n  windlass events\n  windlass events --follow --output json"
+    )]
+    Events {
+        /// Go on as events come.
+        #[arg(long)]
+        follow: bool,
+        /// Start with so many of the last events.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Write a consistent copy of database and blobs while Windlass runs
+    #[command(after_help = "Example:\n  windlass backup /backups/windlass.tar
+
+The key file is not part of it: keep a copy of that elsewhere.")]
+    Backup {
+        /// File to write; must not exist.
+        file: PathBuf,
+    },
+    /// Fill an empty data directory from a backup
+    #[command(after_help = "Example:
+  windlass restore /backups/windlass.tar --data-dir /srv/windlass --key-file /etc/windlass/key")]
+    Restore {
+        /// File that `windlass backup` wrote.
+        file: PathBuf,
+        /// Settings (the key file of the backed-up Windlass).
+        #[command(flatten)]
+        settings: SettingFlags,
+    },
+    /// Check the settings and print what they come to
+    #[command(after_help = "Examples:
+  windlass check-config
+  windlass check-config --domain apps.example.com --output json")]
+    CheckConfig(SettingFlags),
+    /// The role with APIs, engine and state; started by `up`
+    #[command(hide = true)]
+    Control,
+    /// The role that proxies; started by `up`
+    #[command(hide = true)]
+    Router,
+    /// The process beside each instance, task and build; started by control
+    #[command(hide = true)]
+    Shim {
+        /// Directory of the run.
+        run_dir: PathBuf,
+    },
+    /// The whole promise on a throw-away Windlass, under load
+    #[command(hide = true)]
+    Demo {
+        /// Directory of the example application.
+        #[arg(long, value_name = "DIR")]
+        app: PathBuf,
+        /// Leave it running at the end.
+        #[arg(long)]
+        stay: bool,
+    },
+}
+
+/// Flags that overlay settings.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingFlags {
+    /// Key that encrypts secrets, outside of the data directory.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<String>,
+    /// Take free ports: `auto`, or those of the settings: `fixed`.
+    #[arg(long, value_name = "auto|fixed")]
+    pub ports: Option<String>,
+    /// Address of the Cloud Foundry API.
+    #[arg(long, value_name = "ADDR")]
+    pub listen_cf: Option<String>,
+    /// Address of the router without TLS.
+    #[arg(long, value_name = "ADDR")]
+    pub listen_router_http: Option<String>,
+    /// Address of the router with TLS.
+    #[arg(long, value_name = "ADDR")]
+    pub listen_router_https: Option<String>,
+    /// Address of the counters.
+    #[arg(long, value_name = "ADDR")]
+    pub listen_metrics: Option<String>,
+    /// Domain below which apps get their hosts.
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// Means that keep apps apart: best, bare, or landlock,pidns,cgroup,uid.
+    #[arg(long, value_name = "SET")]
+    pub isolation: Option<String>,
+    /// Any other setting, as `windlass check-config` names them.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `windlass user …`.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make a user; the password is read from standard input, or made and printed once
+    #[command(after_help = "Examples:
+  windlass user create alice
+  printf %s \"$PASSWORD\" | windlass user create alice --password-stdin
+  windlass user create root2 --admin")]
+    Create {
+        /// Login name.
+        name: String,
+        /// Read the password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+        /// May do everything.
+        #[arg(long)]
+        admin: bool,
+    },
+    /// List users
+    List,
+    /// Delete a user with roles and tokens
+    Delete {
+        /// Login name.
+        name: String,
+    },
+    /// Give a user a role
+    #[command(after_help = "Examples:
+  windlass user set-role alice organization-manager --org acme
+  windlass user set-role alice space-developer --org acme --space dev")]
+    SetRole(RoleFlags),
+    /// Take a role from a user
+    UnsetRole(RoleFlags),
+}
+
+/// A role of a user somewhere.
+#[derive(Debug, Args)]
+pub struct RoleFlags {
+    /// Login name.
+    pub name: String,
+    /// Which role.
+    #[arg(value_enum)]
+    pub role: RoleWord,
+    /// In this organization.
+    #[arg(long, value_name = "ORG")]
+    pub org: String,
+    /// In this space (for space roles).
+    #[arg(long, value_name = "SPACE")]
+    pub space: Option<String>,
+}
+
+/// Roles by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleWord {
+    /// Member of an organization.
+    OrganizationUser,
+    /// Reads an organization.
+    OrganizationAuditor,
+    /// Manages an organization.
+    OrganizationManager,
+    /// Manages its billing.
+    OrganizationBillingManager,
+    /// Reads a space.
+    SpaceAuditor,
+    /// Develops in a space.
+    SpaceDeveloper,
+    /// Manages a space.
+    SpaceManager,
+    /// Operates apps without changing them.
+    SpaceSupporter,
+}
+
+/// `windlass org …`.
+#[derive(Debug, Subcommand)]
+pub enum OrgCommand {
+    /// Make an organization
+    #[command(after_help = "A second tenant is two commands:
+  windlass org create acme
+  windlass space create dev --org acme")]
+    Create {
+        /// Its name.
+        name: String,
+    },
+    /// List organizations with their quota
+    List,
+    /// Delete an organization with everything in it
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// Set upper limits; those that are not named stay
+    #[command(after_help = "Examples:
+  windlass org set-quota acme --memory 4096 --instances 20 --tasks 10
+  windlass org set-quota acme --memory unlimited")]
+    SetQuota {
+        /// Its name.
+        name: String,
+        /// Memory of all instances and tasks, MiB, or `unlimited`.
+        #[arg(long, value_name = "MIB")]
+        memory: Option<String>,
+        /// Instances of all apps, or `unlimited`.
+        #[arg(long, value_name = "N")]
+        instances: Option<String>,
+        /// Tasks that wait or run, or `unlimited`.
+        #[arg(long, value_name = "N")]
+        tasks: Option<String>,
+    },
+}
+
+/// `windlass space …`.
+#[derive(Debug, Subcommand)]
+pub enum SpaceCommand {
+    /// Make a space
+    Create {
+        /// Its name.
+        name: String,
+        /// Its organization.
+        #[arg(long, value_name = "ORG")]
+        org: String,
+    },
+    /// List spaces
+    List {
+        /// Only those of this organization.
+        #[arg(long, value_name = "ORG")]
+        org: Option<String>,
+    },
+    /// Delete a space with everything in it
+    Delete {
+        /// Its name.
+        name: String,
+        /// Its organization.
+        #[arg(long, value_name = "ORG")]
+        org: String,
+    },
+}
+
+/// `windlass token …`.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a bearer token; it is printed once
+    #[command(after_help = "Example:\n  windlass token create ci --user alice --days 90")]
+    Create {
+        /// Name of the token.
+        name: String,
+        /// Whose it is.
+        #[arg(long, value_name = "NAME")]
+        user: String,
+        /// Days until it ends; without it never.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: Option<u32>,
+    },
+    /// List tokens (never their values)
+    List {
+        /// Only those of this user.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+    /// Delete a token
+    Delete {
+        /// Its id, as `token list` shows it.
+        id: String,
+    },
+}
+
+/// `windlass deployment …`.
+#[derive(Debug, Subcommand)]
+pub enum DeploymentCommand {
+    /// Print the record of a deployment
+    #[command(after_help = "Example:\n  windlass deployment show ID --output json")]
+    Show {
+        /// Id, or enough of its beginning to be the only one.
+        id: String,
+    },
+    /// Cancel: traffic, instances and configuration go back to what ran before
+    #[command(after_help = "Examples:
+  windlass deployment cancel ID --reason \"errors on /checkout\" --wait
+  windlass deployment cancel ID --now                    traffic leaves as soon as anything else serves
+  windlass deployment cancel ID --now --accept-outage    traffic leaves even when nothing else serves")]
+    Cancel {
+        /// Id, or enough of its beginning to be the only one.
+        id: String,
+        /// Why, for the record (at most 256 bytes).
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Take all traffic off it as soon as anything else is routable.
+        #[arg(long)]
+        now: bool,
+        /// With --now: at once, even when nothing else is routable.
+        #[arg(long, requires = "now")]
+        accept_outage: bool,
+        /// Wait for the outcome.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Continue a deployment that is paused at a step
+    Continue {
+        /// Id, or enough of its beginning to be the only one.
+        id: String,
+        /// Why, for the record (at most 256 bytes).
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Wait for the next pause or the outcome.
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+/// `windlass task …`.
+#[derive(Debug, Subcommand)]
+pub enum TaskCommand {
+    /// Cancel a task: every process of it ends
+    Cancel {
+        /// Id of the task.
+        id: String,
+        /// Why, for the record (at most 256 bytes).
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Wait until nothing of it runs.
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn accept_outage_needs_now() {
+        let parse = |extra: &[&str]| {
+            let words = ["windlass", "deployment", "cancel", "x"]
+                .iter()
+                .chain(extra);
+            Cli::try_parse_from(words)
+        };
+        assert!(parse(&["--accept-outage"]).is_err());
+        assert!(parse(&["--now", "--accept-outage"]).is_ok());
+    }
+}

@@ -1,0 +1,88 @@
+//! From parsed words to their doing.
+
+use std::path::PathBuf;
+
+use super::client::AdminClient;
+use super::error::CliError;
+use super::{Cli, Command, deployment, env, files, follow, identity, process};
+use crate::output::{self, Output};
+use crate::settings::sources;
+
+/// Does what the command line says and returns the exit status.
+pub fn run(cli: Cli) -> u8 {
+    let output = cli.output;
+    match dispatch(cli) {
+        Ok(status) => status,
+        Err(error) => {
+            if output == Output::Json {
+                output::complain(&serde_json::json!({ "error": error.to_string() }).to_string());
+            } else {
+                output::complain(&format!("windlass: {error}"));
+            }
+            error.status()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8, CliError> {
+    let Cli {
+        data_dir,
+        output,
+        command,
+    } = cli;
+    // Shims must stay single-threaded: no runtime for them. The roles make their own.
+    match command {
+        Command::Shim { run_dir } => return Ok(crate::roles::shim(&run_dir)),
+        Command::Control => return crate::roles::control(),
+        Command::Router => return crate::roles::router(),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::Failed(format!("failed to start: {error}")))?;
+    runtime
+        .block_on(administer(data_dir, output, command))
+        .map(|()| 0)
+}
+
+async fn administer(
+    data_dir_flag: Option<PathBuf>,
+    output: Output,
+    command: Command,
+) -> Result<(), CliError> {
+    let flag = data_dir_flag.as_deref();
+    let data_dir = sources::data_dir(flag, &process::environment())?;
+    let client = AdminClient::new(&data_dir);
+    match command {
+        Command::Up(flags) => {
+            crate::telemetry::start(&process::resolved(flag, &flags)?)?;
+            process::up(flag, &flags, output).await
+        }
+        Command::Down => process::down(&data_dir, output).await,
+        Command::Status => process::status(&data_dir, output).await,
+        Command::Env { user } => env::print(&client, output, user.as_deref()).await,
+        Command::User(command) => identity::user(&client, output, command).await,
+        Command::Org(command) => identity::organization(&client, output, command).await,
+        Command::Space(command) => identity::space(&client, output, command).await,
+        Command::Token(command) => identity::token(&client, output, command).await,
+        Command::Deployments { app, active, limit } => {
+            deployment::deployments(&client, output, app.as_deref(), active, limit).await
+        }
+        Command::Deployment(command) => deployment::deployment(&client, output, command).await,
+        Command::Tasks { app, active, limit } => {
+            deployment::tasks(&client, output, app.as_deref(), active, limit).await
+        }
+        Command::Task(command) => deployment::task(&client, output, command).await,
+        Command::Logs { app, follow, lines } => {
+            follow::logs(&client, output, &app, follow, lines).await
+        }
+        Command::Events { follow, limit } => follow::events(&client, output, follow, limit).await,
+        Command::Backup { file } => files::backup(&client, output, &file).await,
+        Command::Restore { file, settings } => files::restore(flag, &settings, output, file),
+        Command::CheckConfig(flags) => process::check_config(flag, &flags, output),
+        Command::Demo { .. } | Command::Control | Command::Router | Command::Shim { .. } => {
+            Err(CliError::Usage("this command can't be run here".to_owned()))
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Where everything lies inside the data directory.
+
+use std::path::{Path, PathBuf};
+
+/// Paths below one data directory. Nothing is created by asking for a path.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// Paths below `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The data directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Settings file.
+    pub fn settings_file(&self) -> PathBuf {
+        self.root.join("windlass.toml")
+    }
+
+    /// Lock of the running supervisor; its pid is inside.
+    pub fn supervisor_lock(&self) -> PathBuf {
+        self.root.join("supervisor.lock")
+    }
+
+    /// Database and blobs of control.
+    pub fn state_dir(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.state_dir().join("windlass.db")
+    }
+
+    /// Directories of runs: instances, tasks, builds.
+    pub fn runs_dir(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// The router's table file lies here.
+    pub fn router_dir(&self) -> PathBuf {
+        self.root.join("router")
+    }
+
+    /// Keys and certificates of the local certificate authority (mode 0700).
+    pub fn ca_dir(&self) -> PathBuf {
+        self.root.join("ca")
+    }
+
+    /// Roots of the system and ours in one file, for clients.
+    pub fn ca_bundle(&self) -> PathBuf {
+        self.root.join("ca-bundle.pem")
+    }
+
+    /// Sockets of the running program (mode 0700).
+    pub fn run_dir(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    /// Socket on which control answers the command line.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.run_dir().join("admin.sock")
+    }
+
+    /// Socket on which the router takes tables from control.
+    pub fn router_socket(&self) -> PathBuf {
+        self.run_dir().join("router.sock")
+    }
+
+    /// Ports that `--ports auto` chose, so that the next start takes the same again.
+    pub fn chosen_ports(&self) -> PathBuf {
+        self.run_dir().join("ports.json")
+    }
+}

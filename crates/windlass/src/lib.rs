@@ -1,0 +1,21 @@
+//! The Windlass program: supervisor, roles and command line in one binary.
+//!
+//! This crate wires the others together and decides nothing about apps. Start from [`cli`] (what a
+//! person types), [`supervisor`] (`windlass up`) and [`roles`] (what it starts).
+
+pub mod ca;
+pub mod cli;
+pub mod handover;
+pub mod key_file;
+pub mod layout;
+pub mod output;
+pub mod private_file;
+pub mod public_address;
+pub mod restore;
+pub mod role_link;
+pub mod roles;
+pub mod settings;
+pub mod supervisor;
+pub mod telemetry;
+pub mod tls;
+pub mod unix_socket;

@@ -1,0 +1,308 @@
+//! Settings: text from four sources, checked once at start.
+//!
+//! A setting comes from a flag, else the environment (`WINDLASS_<NAME>`), else `windlass.toml` in
+//! the data directory, else its default. [`Settings`] is the checked form; nothing else in the
+//! program reads flags, environment or file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+
+pub mod options;
+pub mod sources;
+
+use options::Name;
+use sources::{Resolved, Source};
+
+/// Exit status for settings that can't be used, a missing key and a newer database. The supervisor
+/// takes it as final: starting the same program again can't help.
+pub const EXIT_CONFIGURATION: u8 = 78;
+
+/// Why settings can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The settings file can't be read.
+    #[error("failed to read {path}: {source}; make it readable or remove it")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The settings file is not TOML.
+    #[error("{path} is not valid TOML: {text}")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        text: String,
+    },
+    /// A key of the file is no setting.
+    #[error("{path}: unknown setting `{key}`; `windlass check-config` lists all settings")]
+    UnknownKey {
+        /// Which file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+    /// A value is outside its limit.
+    #[error("setting `{name}` ({source_text}) is `{value}`: {rule}")]
+    Value {
+        /// Which setting.
+        name: &'static str,
+        /// Where the value comes from.
+        source_text: String,
+        /// The value.
+        value: String,
+        /// What is allowed.
+        rule: String,
+    },
+    /// There is no place for the data.
+    #[error("no home directory is known; pass --data-dir DIR")]
+    NoHome,
+}
+
+/// Addresses of the listening sockets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listen {
+    /// Cloud Foundry API (TLS).
+    pub cf: SocketAddr,
+    /// Router without TLS.
+    pub router_http: SocketAddr,
+    /// Router with TLS.
+    pub router_https: SocketAddr,
+    /// Counters in Prometheus' text form.
+    pub metrics: SocketAddr,
+}
+
+/// How ports are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ports {
+    /// Those of the `listen_*` settings.
+    Fixed,
+    /// Free ones, the same again at the next start where possible.
+    Auto,
+}
+
+/// What a cancel restores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelRestores {
+    /// The whole configuration of the base.
+    Everything,
+    /// The artifact only.
+    Artifact,
+}
+
+/// The checked settings of one Windlass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Where everything lies.
+    pub data_dir: PathBuf,
+    /// Key that encrypts secrets; outside of the data directory.
+    pub key_file: PathBuf,
+    /// Domain below which apps get their hosts.
+    pub domain: String,
+    /// URL under which clients reach the Cloud Foundry API; `None` = from its address.
+    pub cf_url: Option<String>,
+    /// Listening sockets.
+    pub listen: Listen,
+    /// Fixed or free ports.
+    pub ports: Ports,
+    /// Means of isolation: `best`, `bare` or names with commas.
+    pub isolation: String,
+    /// First user id of the range for apps (as root).
+    pub uid_first: u32,
+    /// Number of user ids of that range.
+    pub uid_count: u32,
+    /// Whether every strategy keeps the whole base until the end.
+    pub keep_base_warm: bool,
+    /// What a cancel restores.
+    pub cancel_restores: CancelRestores,
+    /// Time without progress after which a release ends, seconds of running time; 0 = never.
+    pub release_deadline_s: u64,
+    /// Longest drain of an instance, milliseconds.
+    pub drain_limit_ms: u64,
+    /// Log bytes kept per app, MiB.
+    pub log_retention_mb: u64,
+    /// Days that logs are kept.
+    pub log_retention_days: u64,
+    /// Longest staging, seconds.
+    pub staging_timeout_s: u64,
+    /// Memory of one staging, MiB.
+    pub staging_memory_mb: u64,
+    /// Disk of one staging, MiB.
+    pub staging_disk_mb: u64,
+    /// Stagings at the same time.
+    pub staging_slots: u64,
+    /// Packages and droplets together, MiB.
+    pub blob_limit_mb: u64,
+    /// Longest wait for all instances to stop at `down`, seconds.
+    pub down_limit_s: u64,
+    /// What the roles log (tracing's filter language).
+    pub log: String,
+}
+
+impl Settings {
+    /// Paths below the data directory.
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.data_dir)
+    }
+
+    /// Checks resolved values.
+    pub fn check(resolved: &Resolved) -> Result<Self, SettingsError> {
+        let listen = Listen {
+            cf: resolved.address(Name::ListenCf)?,
+            router_http: resolved.address(Name::ListenRouterHttp)?,
+            router_https: resolved.address(Name::ListenRouterHttps)?,
+            metrics: resolved.address(Name::ListenMetrics)?,
+        };
+        let data_dir = resolved.data_dir().to_path_buf();
+        let key_file = resolved.path(Name::KeyFile)?;
+        if key_file.starts_with(&data_dir) {
+            return Err(resolved.refuse(
+                Name::KeyFile,
+                "must lie outside of the data directory, so that a copy of the data does not hold \
+                 the key to it",
+            ));
+        }
+        Ok(Self {
+            key_file,
+            domain: resolved.domain(Name::Domain)?,
+            cf_url: resolved.url(Name::CfUrl)?,
+            listen,
+            ports: match resolved.word(Name::Ports)? {
+                "auto" => Ports::Auto,
+                _ => Ports::Fixed,
+            },
+            isolation: resolved.isolation(Name::Isolation)?,
+            uid_first: narrow(resolved.number(Name::UidFirst)?),
+            uid_count: narrow(resolved.number(Name::UidCount)?),
+            keep_base_warm: resolved.word(Name::KeepBaseWarm)? == "true",
+            cancel_restores: match resolved.word(Name::CancelRestores)? {
+                "artifact" => CancelRestores::Artifact,
+                _ => CancelRestores::Everything,
+            },
+            release_deadline_s: resolved.number(Name::ReleaseDeadlineS)?,
+            drain_limit_ms: resolved.number(Name::DrainLimitMs)?,
+            log_retention_mb: resolved.number(Name::LogRetentionMb)?,
+            log_retention_days: resolved.number(Name::LogRetentionDays)?,
+            staging_timeout_s: resolved.number(Name::StagingTimeoutS)?,
+            staging_memory_mb: resolved.number(Name::StagingMemoryMb)?,
+            staging_disk_mb: resolved.number(Name::StagingDiskMb)?,
+            staging_slots: resolved.number(Name::StagingSlots)?,
+            blob_limit_mb: resolved.number(Name::BlobLimitMb)?,
+            down_limit_s: resolved.number(Name::DownLimitS)?,
+            log: resolved.free_text(Name::Log)?,
+            data_dir,
+        })
+    }
+
+    /// What addresses off loopback expose, one sentence each. Empty when all are on loopback.
+    pub fn exposures(&self) -> Vec<String> {
+        let sockets = [
+            (
+                self.listen.cf,
+                "the Cloud Foundry API: whoever has a password or token can run programs here",
+            ),
+            (self.listen.router_http, "every app, unencrypted"),
+            (
+                self.listen.router_https,
+                "every app, with a certificate of the local authority",
+            ),
+            (
+                self.listen.metrics,
+                "the counters of every app, without a login",
+            ),
+        ];
+        sockets
+            .into_iter()
+            .filter(|(address, _)| !address.ip().is_loopback())
+            .map(|(address, what)| format!("{address} is not on loopback and exposes {what}"))
+            .collect()
+    }
+}
+
+/// Number whose limit in the option table fits 32 bits.
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Where a value came from, for messages.
+pub(crate) fn source_text(source: Source, name: Name) -> String {
+    match source {
+        Source::Flag => format!("flag --{}", name.info().name.replace('_', "-")),
+        Source::Environment => format!("environment variable {}", name.environment()),
+        Source::File => "windlass.toml".to_owned(),
+        Source::Default => "default".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use sources::resolve;
+
+    fn settings(pairs: &[(Name, &str)]) -> Result<Settings, SettingsError> {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let flags: BTreeMap<Name, String> = pairs
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
+        let home = [("HOME".to_owned(), "/home/someone".to_owned())].into();
+        Settings::check(&resolve(Some(dir.path()), &flags, &home)?)
+    }
+
+    #[test]
+    fn defaults_are_accepted() {
+        let settings = settings(&[]).expect("defaults");
+        assert_eq!(settings.domain, "apps.localhost");
+        assert_eq!(
+            settings.key_file,
+            PathBuf::from("/home/someone/.config/windlass/key")
+        );
+        assert!(settings.exposures().is_empty());
+    }
+
+    #[test]
+    fn values_outside_their_limit_name_the_setting_and_the_rule() {
+        for (name, value) in [
+            (Name::ListenCf, "localhost"),
+            (Name::Domain, "under_score.example"),
+            (Name::Domain, "localhost"),
+            (Name::Ports, "some"),
+            (Name::Isolation, "jail"),
+            (Name::Isolation, "bare,cgroup"),
+            (Name::DrainLimitMs, "-1"),
+            (Name::DrainLimitMs, "99999999999"),
+            (Name::KeepBaseWarm, "yes"),
+            (Name::KeyFile, ""),
+        ] {
+            let error = settings(&[(name, value)]).expect_err(value).to_string();
+            assert!(error.contains(name.info().name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_inside_the_data_directory_is_refused() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let inside = dir.path().join("key").display().to_string();
+        let flags = [(Name::KeyFile, inside)].into();
+        let resolved = resolve(Some(dir.path()), &flags, &BTreeMap::new()).expect("resolves");
+        assert!(Settings::check(&resolved).is_err());
+    }
+
+    #[test]
+    fn an_address_off_loopback_says_what_it_exposes() {
+        let settings = settings(&[(Name::ListenRouterHttp, "0.0.0.0:80")]).expect("settings");
+        let exposures = settings.exposures();
+        assert_eq!(exposures.len(), 1);
+        assert!(exposures[0].contains("0.0.0.0:80"));
+    }
+}

@@ -1,0 +1,410 @@
+//! The table of all settings: name, unit, default, limit, example. It drives the file, the
+//! environment, the flags and `windlass check-config`.
+
+use serde::Serialize;
+
+/// Names of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Name {
+    /// `key_file`.
+    KeyFile,
+    /// `domain`.
+    Domain,
+    /// `cf_url`.
+    CfUrl,
+    /// `listen_cf`.
+    ListenCf,
+    /// `listen_router_http`.
+    ListenRouterHttp,
+    /// `listen_router_https`.
+    ListenRouterHttps,
+    /// `listen_metrics`.
+    ListenMetrics,
+    /// `ports`.
+    Ports,
+    /// `isolation`.
+    Isolation,
+    /// `uid_first`.
+    UidFirst,
+    /// `uid_count`.
+    UidCount,
+    /// `keep_base_warm`.
+    KeepBaseWarm,
+    /// `cancel_restores`.
+    CancelRestores,
+    /// `release_deadline_s`.
+    ReleaseDeadlineS,
+    /// `drain_limit_ms`.
+    DrainLimitMs,
+    /// `log_retention_mb`.
+    LogRetentionMb,
+    /// `log_retention_days`.
+    LogRetentionDays,
+    /// `staging_timeout_s`.
+    StagingTimeoutS,
+    /// `staging_memory_mb`.
+    StagingMemoryMb,
+    /// `staging_disk_mb`.
+    StagingDiskMb,
+    /// `staging_slots`.
+    StagingSlots,
+    /// `blob_limit_mb`.
+    BlobLimitMb,
+    /// `down_limit_s`.
+    DownLimitS,
+    /// `log`.
+    Log,
+}
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// A path that is not empty.
+    Path,
+    /// An address with a port: `127.0.0.1:8443`.
+    Address,
+    /// A DNS name of at least two labels, at most 200 bytes.
+    Domain,
+    /// `https://…` or nothing.
+    Url,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A whole number from … to ….
+    Number {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+    },
+    /// `best`, `bare`, or some of the four means.
+    Isolation,
+    /// Free text of at most 1,000 bytes.
+    Text,
+}
+
+impl Limit {
+    /// The limit in words.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Path => "a path".to_owned(),
+            Self::Address => "an IP address with a port, as in 127.0.0.1:8443".to_owned(),
+            Self::Domain => {
+                "a DNS name of at least two labels (letters, digits, hyphens), at most 200 bytes"
+                    .to_owned()
+            }
+            Self::Url => "an https:// URL without a path, or empty".to_owned(),
+            Self::Words(words) => format!("one of {}", words.join(", ")),
+            Self::Number { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Isolation => {
+                "best, bare, or some of landlock,pidns,cgroup,uid with commas".to_owned()
+            }
+            Self::Text => "text of at most 1000 bytes".to_owned(),
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Info {
+    /// Key in the file; the variable is `WINDLASS_<NAME>`, the flag `--<name>` with hyphens.
+    pub name: &'static str,
+    /// What it is for.
+    pub meaning: &'static str,
+    /// Unit, empty without one.
+    pub unit: &'static str,
+    /// Default value; `~` stands for the home directory.
+    pub default: &'static str,
+    /// What is allowed.
+    pub limit: Limit,
+    /// An example.
+    pub example: &'static str,
+}
+
+/// A row as `check-config` prints it.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// Key in the file.
+    pub name: &'static str,
+    /// Value in force.
+    pub value: String,
+    /// Where it comes from.
+    pub source: String,
+    /// What it is for.
+    pub meaning: &'static str,
+    /// Unit.
+    pub unit: &'static str,
+    /// Default value.
+    pub default: &'static str,
+    /// What is allowed.
+    pub limit: String,
+    /// An example.
+    pub example: &'static str,
+}
+
+impl Name {
+    /// All settings in the order of the documentation.
+    pub const ALL: [Self; 24] = [
+        Self::KeyFile,
+        Self::Domain,
+        Self::CfUrl,
+        Self::ListenCf,
+        Self::ListenRouterHttp,
+        Self::ListenRouterHttps,
+        Self::ListenMetrics,
+        Self::Ports,
+        Self::Isolation,
+        Self::UidFirst,
+        Self::UidCount,
+        Self::KeepBaseWarm,
+        Self::CancelRestores,
+        Self::ReleaseDeadlineS,
+        Self::DrainLimitMs,
+        Self::LogRetentionMb,
+        Self::LogRetentionDays,
+        Self::StagingTimeoutS,
+        Self::StagingMemoryMb,
+        Self::StagingDiskMb,
+        Self::StagingSlots,
+        Self::BlobLimitMb,
+        Self::DownLimitS,
+        Self::Log,
+    ];
+
+    /// The variable of this setting.
+    pub fn environment(self) -> String {
+        format!("WINDLASS_{}", self.info().name.to_uppercase())
+    }
+
+    /// The row of this setting.
+    pub fn info(self) -> Info {
+        let row = |name, meaning, unit, default, limit, example| Info {
+            name,
+            meaning,
+            unit,
+            default,
+            limit,
+            example,
+        };
+        match self {
+            Self::KeyFile => row(
+                "key_file",
+                "key that encrypts secrets; made at first start, keep a copy elsewhere",
+                "",
+                "~/.config/windlass/key",
+                Limit::Path,
+                "/etc/windlass/key",
+            ),
+            Self::Domain => row(
+                "domain",
+                "domain below which apps get their hosts",
+                "",
+                "apps.localhost",
+                Limit::Domain,
+                "apps.example.com",
+            ),
+            Self::CfUrl => row(
+                "cf_url",
+                "URL under which clients reach the Cloud Foundry API (empty: from its address)",
+                "",
+                "",
+                Limit::Url,
+                "https://api.example.com",
+            ),
+            Self::ListenCf => row(
+                "listen_cf",
+                "address of the Cloud Foundry API (TLS)",
+                "",
+                "127.0.0.1:8443",
+                Limit::Address,
+                "0.0.0.0:443",
+            ),
+            Self::ListenRouterHttp => row(
+                "listen_router_http",
+                "address of the router without TLS",
+                "",
+                "127.0.0.1:8080",
+                Limit::Address,
+                "0.0.0.0:80",
+            ),
+            Self::ListenRouterHttps => row(
+                "listen_router_https",
+                "address of the router with TLS",
+                "",
+                "127.0.0.1:8444",
+                Limit::Address,
+                "0.0.0.0:443",
+            ),
+            Self::ListenMetrics => row(
+                "listen_metrics",
+                "address of the counters in Prometheus' text form",
+                "",
+                "127.0.0.1:9464",
+                Limit::Address,
+                "127.0.0.1:9100",
+            ),
+            Self::Ports => row(
+                "ports",
+                "auto takes free ports instead of those of the listen settings",
+                "",
+                "fixed",
+                Limit::Words(&["fixed", "auto"]),
+                "auto",
+            ),
+            Self::Isolation => row(
+                "isolation",
+                "means that keep apps apart; best = all that this machine has",
+                "",
+                "best",
+                Limit::Isolation,
+                "landlock,cgroup",
+            ),
+            Self::UidFirst => row(
+                "uid_first",
+                "first user id for apps when Windlass runs as root",
+                "user id",
+                "200000",
+                Limit::Number {
+                    min: 1_000,
+                    max: 2_000_000_000,
+                },
+                "300000",
+            ),
+            Self::UidCount => row(
+                "uid_count",
+                "how many user ids apps may use",
+                "user ids",
+                "20000",
+                Limit::Number {
+                    min: 16,
+                    max: 1_000_000,
+                },
+                "5000",
+            ),
+            Self::KeepBaseWarm => row(
+                "keep_base_warm",
+                "keep every instance of the base until the deployment has ended",
+                "",
+                "false",
+                Limit::Words(&["true", "false"]),
+                "true",
+            ),
+            Self::CancelRestores => row(
+                "cancel_restores",
+                "what a cancel puts back: the whole configuration or the artifact only",
+                "",
+                "everything",
+                Limit::Words(&["everything", "artifact"]),
+                "artifact",
+            ),
+            Self::ReleaseDeadlineS => row(
+                "release_deadline_s",
+                "time without progress after which a deployment is ended and restored (0: never)",
+                "seconds",
+                "900",
+                Limit::Number {
+                    min: 0,
+                    max: 604_800,
+                },
+                "1800",
+            ),
+            Self::DrainLimitMs => row(
+                "drain_limit_ms",
+                "longest wait for requests in flight before an instance is stopped",
+                "milliseconds",
+                "30000",
+                Limit::Number {
+                    min: 0,
+                    max: 3_600_000,
+                },
+                "10000",
+            ),
+            Self::LogRetentionMb => row(
+                "log_retention_mb",
+                "log kept per app",
+                "MiB",
+                "64",
+                Limit::Number {
+                    min: 1,
+                    max: 1_048_576,
+                },
+                "256",
+            ),
+            Self::LogRetentionDays => row(
+                "log_retention_days",
+                "age at which log lines go",
+                "days",
+                "7",
+                Limit::Number { min: 1, max: 3_650 },
+                "30",
+            ),
+            Self::StagingTimeoutS => row(
+                "staging_timeout_s",
+                "longest build",
+                "seconds",
+                "900",
+                Limit::Number {
+                    min: 1,
+                    max: 86_400,
+                },
+                "1800",
+            ),
+            Self::StagingMemoryMb => row(
+                "staging_memory_mb",
+                "memory of one build",
+                "MiB",
+                "1024",
+                Limit::Number {
+                    min: 16,
+                    max: 1_048_576,
+                },
+                "2048",
+            ),
+            Self::StagingDiskMb => row(
+                "staging_disk_mb",
+                "disk of one build",
+                "MiB",
+                "4096",
+                Limit::Number {
+                    min: 16,
+                    max: 1_048_576,
+                },
+                "8192",
+            ),
+            Self::StagingSlots => row(
+                "staging_slots",
+                "builds at the same time; others wait",
+                "builds",
+                "2",
+                Limit::Number { min: 1, max: 256 },
+                "4",
+            ),
+            Self::BlobLimitMb => row(
+                "blob_limit_mb",
+                "packages and droplets together; uploads beyond it are refused",
+                "MiB",
+                "20480",
+                Limit::Number {
+                    min: 16,
+                    max: 104_857_600,
+                },
+                "102400",
+            ),
+            Self::DownLimitS => row(
+                "down_limit_s",
+                "longest wait for all instances to stop at `windlass down`",
+                "seconds",
+                "90",
+                Limit::Number { min: 1, max: 3_600 },
+                "30",
+            ),
+            Self::Log => row(
+                "log",
+                "what the roles write to standard error (tracing filter)",
+                "",
+                "warn",
+                Limit::Text,
+                "info,windlass_router=debug",
+            ),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! One role: its process, its link, when it starts again.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use crate::handover;
+use crate::role_link::{self, FromRole, LinkReader, LinkWriter};
+use crate::settings::{EXIT_CONFIGURATION, Settings};
+
+/// How long after exit status 78 a role is tried again once it has worked.
+const REFUSED_WAIT: Duration = Duration::from_secs(30);
+
+/// The two roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RoleKind {
+    /// APIs, engine, builds, state.
+    Control,
+    /// Data plane.
+    Router,
+}
+
+impl RoleKind {
+    /// The subcommand, as a process list shows it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Router => "router",
+        }
+    }
+}
+
+/// Something that a role said.
+#[derive(Debug)]
+pub(super) struct RoleEvent {
+    /// Which process.
+    pub(super) pid: Pid,
+    /// What.
+    pub(super) message: FromRole,
+}
+
+/// A child that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Exit {
+    /// Which.
+    pub(super) pid: Pid,
+    /// Exit status; `None` after a signal.
+    pub(super) status: Option<i32>,
+    /// How, in words.
+    pub(super) text: String,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting {
+        until: Instant,
+    },
+    Running {
+        pid: Pid,
+        since: Instant,
+        writer: LinkWriter,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Role {
+    kind: RoleKind,
+    program: PathBuf,
+    data_dir: PathBuf,
+    backoff: Backoff,
+    state: State,
+    was_ready: bool,
+    said_reason: Option<String>,
+    first_refusal: Option<String>,
+}
+
+impl Role {
+    pub(super) fn new(kind: RoleKind, program: PathBuf, data_dir: PathBuf) -> Self {
+        Self {
+            kind,
+            program,
+            data_dir,
+            backoff: Backoff::new(),
+            state: State::Waiting {
+                until: Instant::now(),
+            },
+            was_ready: false,
+            said_reason: None,
+            first_refusal: None,
+        }
+    }
+
+    pub(super) fn kind(&self) -> RoleKind {
+        self.kind
+    }
+
+    pub(super) fn pid(&self) -> Option<Pid> {
+        match self.state {
+            State::Running { pid, .. } => Some(pid),
+            State::Waiting { .. } => None,
+        }
+    }
+
+    /// When it is to be started; `None` while it runs or must not be.
+    pub(super) fn starts_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting { until } if !self.refused_at_first_start() => Some(until),
+            State::Waiting { .. } | State::Running { .. } => None,
+        }
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.starts_at().is_some_and(|at| at <= now)
+    }
+
+    pub(super) fn is_ready(&mut self) {
+        self.was_ready = true;
+    }
+
+    pub(super) fn was_ready(&self) -> bool {
+        self.was_ready
+    }
+
+    /// It said why it will end with status 78.
+    pub(super) fn refused(&mut self, reason: String) {
+        self.said_reason = Some(reason);
+    }
+
+    pub(super) fn refused_at_first_start(&self) -> bool {
+        self.first_refusal.is_some()
+    }
+
+    pub(super) fn first_refusal(&mut self) -> Option<String> {
+        self.first_refusal.take()
+    }
+
+    /// Starts the process and hands it its sockets.
+    pub(super) fn start(
+        &mut self,
+        settings: &Settings,
+        first_start: bool,
+        sockets: &[(&str, BorrowedFd<'_>)],
+        events: &mpsc::Sender<RoleEvent>,
+    ) -> io::Result<()> {
+        let started = self.spawn(settings, first_start, sockets, events);
+        if started.is_err() {
+            self.state = State::Waiting {
+                until: Instant::now() + self.backoff.after(Duration::ZERO),
+            };
+        }
+        started
+    }
+
+    fn spawn(
+        &mut self,
+        settings: &Settings,
+        first_start: bool,
+        sockets: &[(&str, BorrowedFd<'_>)],
+        events: &mpsc::Sender<RoleEvent>,
+    ) -> io::Result<()> {
+        let (ours, theirs) = UnixStream::pair()?;
+        handover::send(&ours, settings, first_start, sockets)?;
+        let child = Command::new(&self.program)
+            .arg0("windlass")
+            .arg(self.kind.name())
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            // Control-C on the terminal is for the supervisor, which stops things in order.
+            .process_group(0)
+            .spawn()?;
+        let pid = Pid::from_raw(child.id().try_into().map_err(io::Error::other)?);
+        let (reader, writer) = role_link::split(ours)?;
+        tokio::spawn(forward(pid, reader, events.clone()));
+        self.said_reason = None;
+        self.state = State::Running {
+            pid,
+            since: Instant::now(),
+            writer,
+        };
+        Ok(())
+    }
+
+    /// Tells it something; a role that has just ended hears nothing.
+    pub(super) async fn tell(&mut self, message: &impl Serialize) {
+        if let State::Running { writer, .. } = &mut self.state
+            && let Err(error) = writer.send(message).await
+        {
+            tracing::warn!(role = self.kind.name(), %error, "failed to reach a role");
+        }
+    }
+
+    pub(super) fn signal(&mut self, signal: Signal) {
+        if let State::Running { pid, .. } = self.state {
+            // It may have ended just now; then the exit is already on its way to us.
+            let _ = kill(pid, signal);
+        }
+    }
+
+    /// Its process has ended; says so in words.
+    pub(super) fn ended(&mut self, exit: &Exit) -> String {
+        let lived = match self.state {
+            State::Running { since, .. } => since.elapsed(),
+            State::Waiting { .. } => Duration::ZERO,
+        };
+        let refused = exit.status == Some(i32::from(EXIT_CONFIGURATION));
+        let reason = self
+            .said_reason
+            .take()
+            .unwrap_or_else(|| "no reason was given".to_owned());
+        let wait = if refused {
+            REFUSED_WAIT
+        } else {
+            self.backoff.after(lived)
+        };
+        self.state = State::Waiting {
+            until: Instant::now() + wait,
+        };
+        let name = self.kind.name();
+        match (refused, self.was_ready) {
+            (true, false) => {
+                let text = format!("{name} can't start: {reason}");
+                self.first_refusal = Some(reason);
+                text
+            }
+            (true, true) => {
+                format!(
+                    "{name} can't start: {reason}; trying again every {} s",
+                    wait.as_secs()
+                )
+            }
+            (false, _) => format!("{name} {}; starting it again in {wait:?}", exit.text),
+        }
+    }
+}
+
+async fn forward(pid: Pid, mut reader: LinkReader, events: mpsc::Sender<RoleEvent>) {
+    loop {
+        match reader.next::<FromRole>().await {
+            Ok(Some(message)) => {
+                if events.send(RoleEvent { pid, message }).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%pid, %error, "a role said something that is not understood");
+                return;
+            }
+        }
+    }
+}
+
+/// Takes in every ended child: roles, and whatever was left to us as subreaper.
+pub(super) fn reap_children() -> Vec<Exit> {
+    let mut exits = Vec::new();
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, status)) => {
+                let text = format!("ended with status {status}");
+                exits.push(Exit {
+                    pid,
+                    status: Some(status),
+                    text,
+                });
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                let text = format!("was ended by {signal}");
+                exits.push(Exit {
+                    pid,
+                    status: None,
+                    text,
+                });
+            }
+            Ok(WaitStatus::StillAlive) | Err(_) => return exits,
+            Ok(_) => {}
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! All listening sockets. The supervisor binds them before it starts a role and never closes them,
+//! so that connections wait while a role is down and none is refused.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use crate::private_file;
+use crate::settings::{Ports, Settings};
+use crate::unix_socket;
+
+/// Connections that may wait on one address while its role is down.
+const BACKLOG: i32 = 4096;
+
+/// Why a socket can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// An address is not free or not ours.
+    #[error("failed to listen on {address} for {name}: {source}; {advice}")]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// Name of the socket.
+        name: &'static str,
+        /// Why.
+        source: io::Error,
+        /// What to do.
+        advice: String,
+    },
+    /// A Unix socket can't be made.
+    #[error("failed to make socket {path}: {source}")]
+    Path {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Name of the Cloud Foundry API's socket.
+pub const CF: &str = "cf";
+/// Name of the router's socket without TLS.
+pub const ROUTER_HTTP: &str = "router-http";
+/// Name of the router's socket with TLS.
+pub const ROUTER_HTTPS: &str = "router-https";
+/// Name of the counters' socket.
+pub const METRICS: &str = "metrics";
+/// Name of the socket between control and router.
+pub const ROUTER_LINK: &str = "router-link";
+/// Name of the command line's socket.
+pub const ADMIN: &str = "admin";
+
+/// Every listening socket.
+#[derive(Debug)]
+pub struct Sockets {
+    /// Cloud Foundry API.
+    pub cf: TcpListener,
+    /// Router without TLS.
+    pub router_http: TcpListener,
+    /// Router with TLS.
+    pub router_https: TcpListener,
+    /// Counters.
+    pub metrics: TcpListener,
+    /// Control to router.
+    pub router_link: UnixListener,
+    /// Command line to control.
+    pub admin: UnixListener,
+}
+
+impl Sockets {
+    /// Binds all. With automatic ports `settings.listen` gets the addresses that were taken.
+    pub fn bind(settings: &mut Settings) -> Result<Self, SocketError> {
+        let layout = settings.layout();
+        let automatic = settings.ports == Ports::Auto;
+        let chosen = if automatic {
+            read_chosen(&layout.chosen_ports())
+        } else {
+            BTreeMap::new()
+        };
+        let listen = &mut settings.listen;
+        let tcp = |name, flag, address: &mut SocketAddr| {
+            let preferred = chosen.get(name).copied();
+            let (listener, taken) = bind_tcp(name, flag, *address, automatic, preferred)?;
+            *address = taken;
+            Ok::<_, SocketError>(listener)
+        };
+        let sockets = Self {
+            cf: tcp(CF, "--listen-cf", &mut listen.cf)?,
+            router_http: tcp(ROUTER_HTTP, "--listen-router-http", &mut listen.router_http)?,
+            router_https: tcp(
+                ROUTER_HTTPS,
+                "--listen-router-https",
+                &mut listen.router_https,
+            )?,
+            metrics: tcp(METRICS, "--listen-metrics", &mut listen.metrics)?,
+            router_link: bind_unix(layout.router_socket())?,
+            admin: bind_unix(layout.admin_socket())?,
+        };
+        if automatic {
+            let ports: BTreeMap<&str, u16> = [
+                (CF, listen.cf.port()),
+                (ROUTER_HTTP, listen.router_http.port()),
+                (ROUTER_HTTPS, listen.router_https.port()),
+                (METRICS, listen.metrics.port()),
+            ]
+            .into();
+            let path = layout.chosen_ports();
+            let text = serde_json::json!(ports).to_string();
+            private_file::write(&path, text.as_bytes(), private_file::SECRET)
+                .map_err(|source| SocketError::Path { path, source })?;
+        }
+        Ok(sockets)
+    }
+
+    /// What control gets.
+    pub fn for_control(&self) -> Vec<(&'static str, BorrowedFd<'_>)> {
+        vec![
+            (CF, self.cf.as_fd()),
+            (ROUTER_LINK, self.router_link.as_fd()),
+            (ADMIN, self.admin.as_fd()),
+        ]
+    }
+
+    /// What the router gets.
+    pub fn for_router(&self) -> Vec<(&'static str, BorrowedFd<'_>)> {
+        vec![
+            (ROUTER_HTTP, self.router_http.as_fd()),
+            (ROUTER_HTTPS, self.router_https.as_fd()),
+            (METRICS, self.metrics.as_fd()),
+        ]
+    }
+}
+
+/// Binds one address; with automatic ports the port of the last start, else any free one.
+fn bind_tcp(
+    name: &'static str,
+    flag: &str,
+    address: SocketAddr,
+    automatic: bool,
+    preferred: Option<u16>,
+) -> Result<(TcpListener, SocketAddr), SocketError> {
+    let at = |port| SocketAddr::new(address.ip(), port);
+    let bound = match (automatic, preferred) {
+        (false, _) => TcpListener::bind(address),
+        (true, None) => TcpListener::bind(at(0)),
+        (true, Some(port)) => TcpListener::bind(at(port)).or_else(|_| TcpListener::bind(at(0))),
+    };
+    let finish = |listener: TcpListener| {
+        rustix::net::listen(&listener, BACKLOG)?;
+        // Roles use the socket without blocking; the mode belongs to the socket, not to the role.
+        listener.set_nonblocking(true)?;
+        let taken = listener.local_addr()?;
+        Ok((listener, taken))
+    };
+    bound.and_then(finish).map_err(|source| {
+        let advice = match source.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "stop what listens there, choose another address with {flag}, or pass --ports auto"
+            ),
+            io::ErrorKind::PermissionDenied => {
+                format!("ports below 1024 need root; choose another with {flag}")
+            }
+            _ => format!("choose an address of this machine with {flag}"),
+        };
+        SocketError::Address {
+            address,
+            name,
+            source,
+            advice,
+        }
+    })
+}
+
+fn bind_unix(path: PathBuf) -> Result<UnixListener, SocketError> {
+    let bound = unix_socket::bind(&path).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.map_err(|source| SocketError::Path { path, source })
+}
+
+fn read_chosen(path: &std::path::Path) -> BTreeMap<String, u16> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn automatic_ports_are_taken_again() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (first, address) = bind_tcp(CF, "--listen-cf", any, true, None).expect("binds");
+        drop(first);
+        let again = bind_tcp(CF, "--listen-cf", any, true, Some(address.port())).expect("binds");
+        assert_eq!(again.1, address);
+        let other = bind_tcp(CF, "--listen-cf", any, true, Some(address.port())).expect("binds");
+        assert_ne!(other.1, address, "taken by somebody: another one");
+    }
+
+    #[test]
+    fn a_taken_address_is_refused_with_advice() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (_held, address) = bind_tcp(CF, "--listen-cf", any, true, None).expect("binds");
+        let error = bind_tcp(CF, "--listen-cf", address, false, None).expect_err("refused");
+        assert!(error.to_string().contains("--listen-cf"), "{error}");
+    }
+}
