@@ -258,3 +258,18 @@ fn read_usage(row: &rusqlite::Row<'_>) -> rusqlite::Result<Usage> {
 fn to_signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::lowest_free;
+
+    #[test]
+    fn the_lowest_free_number_fills_gaps() {
+        let free = |taken: &[u32]| lowest_free(5..=8, taken.iter().copied());
+        assert_eq!(free(&[]), Some(5));
+        assert_eq!(free(&[5, 6, 8]), Some(7));
+        assert_eq!(free(&[6]), Some(5));
+        assert_eq!(free(&[5, 6, 7]), Some(8));
+        assert_eq!(free(&[5, 6, 7, 8]), None);
+    }
+}

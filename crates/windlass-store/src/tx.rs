@@ -11,7 +11,7 @@ use crate::column::Column;
 use crate::error::StoreError;
 use crate::query::{Filter, ListQuery, Page};
 use crate::reader::Reader;
-use crate::sqlite::{in_table, statement};
+use crate::sqlite::{in_table, upsert};
 use crate::table::{Row, Side, Table};
 
 /// One change of the database: everything that a closure of [`Store::write`] does. It is kept
@@ -48,7 +48,8 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Number of this change: greater than that of every earlier one.
+    /// Number of this change: greater than that of every earlier one. A change that writes nothing
+    /// leaves its number to the next.
     pub fn commit_number(&self) -> CommitNumber {
         self.commit
     }
@@ -71,7 +72,7 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`StoreError::Duplicate`] when something unique is taken by another row.
     pub fn put<T: Row>(&mut self, row: &T) -> Result<(), StoreError> {
-        statement::upsert(self.connection, T::TABLE, &row.cells()?)?;
+        upsert(self.connection, T::TABLE, &row.cells()?)?;
         if let Some(labels) = row.labels() {
             self.delete_labels(T::TABLE, row.own_key())?;
             for (key, value) in labels {

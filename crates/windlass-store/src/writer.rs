@@ -105,9 +105,9 @@ impl Writer {
             return None;
         }
         crash_point!("store-group-begun");
-        let changes_before = self.connection.total_changes();
         let mut group = Group {
             commit: self.last_commit,
+            changed: false,
             touched: BTreeSet::new(),
             answers: Vec::new(),
         };
@@ -129,7 +129,7 @@ impl Writer {
             }
         }
         let jobs = group.answers.len();
-        let changed = self.connection.total_changes() != changes_before;
+        let changed = group.changed;
         let committed = match broken {
             Some(error) => Err(error),
             // Nothing to make durable: no number is used up and no sync is paid for.
@@ -164,6 +164,7 @@ impl Writer {
             group.answers.push(answer_of(job(Err(error.clone()))));
             return Err(error);
         }
+        let changes_before = self.connection.total_changes();
         let mut tx = Tx::new(&self.connection, commit);
         let verdict = job(Ok(&mut tx));
         let touched = tx.into_touched();
@@ -171,6 +172,7 @@ impl Writer {
             Verdict::Keep(answer) => {
                 group.answers.push(answer);
                 group.commit = commit;
+                group.changed |= self.connection.total_changes() != changes_before;
                 group.touched.extend(touched);
                 self.execute("RELEASE job")
             }
@@ -251,7 +253,10 @@ impl Writer {
 
 /// The jobs of one commit.
 struct Group {
+    /// Number of the last job that is kept.
     commit: CommitNumber,
+    /// Whether any kept job wrote something.
+    changed: bool,
     touched: BTreeSet<AppId>,
     answers: Vec<Answer>,
 }

@@ -1,9 +1,9 @@
 //! SQL text made from queries.
 
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, ToSql};
+use rusqlite::Connection;
 
 use super::failure::in_table;
+use super::value::{cell, json_list};
 use crate::cell::{Cell, Cells};
 use crate::column::Column;
 use crate::error::StoreError;
@@ -303,38 +303,8 @@ impl Statement {
     }
 }
 
-/// `INSERT … ON CONFLICT (id) DO UPDATE …` of a whole row.
-pub(crate) fn upsert(
-    connection: &Connection,
-    table: &'static Table,
-    cells: &[Cell],
-) -> Result<(), StoreError> {
-    let mut sql = String::with_capacity(512);
-    sql.push_str("INSERT INTO ");
-    sql.push_str(table.name);
-    sql.push_str(" (");
-    push_names(&mut sql, table.columns);
-    sql.push_str(") VALUES (?");
-    for _ in 1..table.columns.len() {
-        sql.push_str(", ?");
-    }
-    sql.push_str(") ON CONFLICT (id) DO UPDATE SET ");
-    for (index, column) in table.columns[1..].iter().enumerate() {
-        if index > 0 {
-            sql.push_str(", ");
-        }
-        sql.push_str(column.as_str());
-        sql.push_str(" = excluded.");
-        sql.push_str(column.as_str());
-    }
-    connection
-        .prepare_cached(&sql)
-        .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(cells)))
-        .map(drop)
-        .map_err(|e| in_table(table.name, e))
-}
-
-fn push_names(sql: &mut String, columns: &[Column]) {
+/// Names of columns with commas between.
+pub(crate) fn push_names(sql: &mut String, columns: &[Column]) {
     for (index, column) in columns.iter().enumerate() {
         if index > 0 {
             sql.push_str(", ");
@@ -343,45 +313,102 @@ fn push_names(sql: &mut String, columns: &[Column]) {
     }
 }
 
-/// A JSON array of the values.
-fn json_list(values: &[&Cell]) -> String {
-    let list: Vec<serde_json::Value> = values
-        .iter()
-        .map(|value| match value {
-            Cell::Null | Cell::Bytes(_) => serde_json::Value::Null,
-            // The database compares truth values as numbers.
-            Cell::Bool(truth) => i64::from(*truth).into(),
-            Cell::Int(number) => (*number).into(),
-            Cell::Text(text) => text.as_str().into(),
-        })
-        .collect();
-    serde_json::Value::Array(list).to_string()
-}
+#[cfg(test)]
+mod tests {
+    use windlass_engine::records::{AppRecord, AuditEvent, Package, Route};
 
-fn cell(value: ValueRef<'_>) -> rusqlite::Result<Cell> {
-    Ok(match value {
-        ValueRef::Null => Cell::Null,
-        ValueRef::Integer(number) => Cell::Int(number),
-        ValueRef::Text(text) => Cell::Text(
-            std::str::from_utf8(text)
-                .map_err(|e| {
-                    rusqlite::Error::FromSqlConversionFailure(0, value.data_type(), e.into())
-                })?
-                .to_owned(),
-        ),
-        ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_owned()),
-        ValueRef::Real(_) => Cell::Null,
-    })
-}
+    use super::*;
+    use crate::query::ListQuery;
+    use crate::rows::{ReleaseRow, TaskRow};
+    use crate::sqlite::{Access, migrate, open};
+    use crate::table::Row;
 
-impl ToSql for Cell {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::Null => ToSqlOutput::Owned(Value::Null),
-            Self::Bool(truth) => ToSqlOutput::Owned(Value::Integer(i64::from(*truth))),
-            Self::Int(number) => ToSqlOutput::Owned(Value::Integer(*number)),
-            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-            Self::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
-        })
+    /// The query plan of a list in a new database.
+    fn plan<T: Row>(query: &ListQuery) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("windlass.db");
+        let connection = open(&path, Access::Write, 0).unwrap();
+        migrate::migrate(&connection, &path).unwrap();
+        Statement::select(T::TABLE, T::SELECT)
+            .filtered(&query.filters)
+            .and_then(|s| s.labeled(&query.labels))
+            .and_then(|s| s.ordered(query.order))
+            .unwrap()
+            .part(query.page)
+            .plan(&connection)
+    }
+
+    fn sorts(plan: &str) -> bool {
+        plan.contains("TEMP B-TREE")
+    }
+
+    #[test]
+    fn the_active_release_of_an_app_is_an_index_lookup() {
+        let query = ListQuery::filtered(vec![
+            Filter::is(Column::App, "a1"),
+            Filter::is(Column::StatusValue, "ACTIVE"),
+        ])
+        .ordered(Order::descending(Column::CreatedAt))
+        .page(Page::first(1));
+        let plan = plan::<ReleaseRow>(&query);
+        assert!(
+            plan.contains("INDEX releases_app_status (app=? AND status_value=?)"),
+            "{plan}"
+        );
+        assert!(!sorts(&plan), "{plan}");
+    }
+
+    #[test]
+    fn pages_of_everything_need_no_sort() {
+        for column in [Column::CreatedAt, Column::UpdatedAt] {
+            for order in [Order::ascending(column), Order::descending(column)] {
+                let query = ListQuery::default().ordered(order);
+                for plan in [plan::<ReleaseRow>(&query), plan::<TaskRow>(&query)] {
+                    assert!(!sorts(&plan), "{plan}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pages_of_one_app_space_or_target_need_no_sort() {
+        let of = |column, value: &str| {
+            ListQuery::filtered(vec![Filter::is(column, value)])
+                .ordered(Order::descending(Column::CreatedAt))
+        };
+        let plans = [
+            plan::<ReleaseRow>(&of(Column::App, "a1")),
+            plan::<TaskRow>(&of(Column::App, "a1")),
+            plan::<Package>(&of(Column::App, "a1")),
+            plan::<AppRecord>(&of(Column::Space, "s1")),
+            plan::<Route>(&of(Column::Space, "s1")),
+            plan::<AuditEvent>(&of(Column::Target, "a1")),
+        ];
+        for plan in plans {
+            assert!(plan.contains("SEARCH") && !sorts(&plan), "{plan}");
+        }
+    }
+
+    #[test]
+    fn names_are_found_by_index() {
+        let query = ListQuery::filtered(vec![
+            Filter::is(Column::Name, "Shop"),
+            Filter::is(Column::Space, "s1"),
+        ]);
+        let plan = plan::<AppRecord>(&query);
+        assert!(plan.contains("SEARCH t USING INDEX apps_"), "{plan}");
+    }
+
+    #[test]
+    fn text_does_not_grow_with_the_number_of_values() {
+        let text = |n: usize| {
+            let apps = (0..n).map(|i| format!("a{i}"));
+            let filter = Filter::one_of(Column::App, apps);
+            Statement::count(ReleaseRow::TABLE)
+                .filtered(&[filter])
+                .unwrap()
+                .sql
+        };
+        assert_eq!(text(2), text(40_000));
     }
 }
