@@ -21,6 +21,8 @@ mod zip_tree;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 pub(crate) mod testing;
 
 use std::path::PathBuf;
@@ -36,6 +38,7 @@ pub use zip_tree::zip_tree;
 
 pub(crate) use name::EntryPath;
 pub(crate) use tree::TreeWriter;
+pub(crate) use unzip::unzip_into;
 pub(crate) use walk::{Found, FoundKind, walk};
 
 /// How an archive is unpacked.

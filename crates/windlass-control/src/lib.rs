@@ -6,4 +6,5 @@ pub mod error;
 pub mod identity;
 pub mod principal;
 pub mod secrets;
+pub mod staging;
 pub mod tenancy;

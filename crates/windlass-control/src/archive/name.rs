@@ -31,8 +31,7 @@ impl EntryPath {
         if raw.contains(&b'\\') {
             return Err(Refusal::Backslash);
         }
-        let drive = raw.len() >= 3 && raw[0].is_ascii_alphabetic() && &raw[1..3] == b":/";
-        if raw[0] == b'/' || drive {
+        if raw[0] == b'/' {
             return Err(Refusal::AbsoluteName);
         }
         let mut path = Vec::with_capacity(raw.len());
@@ -49,6 +48,10 @@ impl EntryPath {
                 });
             }
             depth += 1;
+            // The first component that counts: `./C:/x` becomes `C:/x`.
+            if depth == 1 && is_drive(component) {
+                return Err(Refusal::AbsoluteName);
+            }
             if depth > limits.depth {
                 return Err(Refusal::TooDeep {
                     limit: limits.depth,
@@ -83,6 +86,11 @@ impl EntryPath {
     }
 }
 
+/// `C:`, which begins an absolute name on other systems.
+fn is_drive(component: &[u8]) -> bool {
+    matches!(component, [letter, b':'] if letter.is_ascii_alphabetic())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +120,7 @@ mod tests {
         assert_eq!(refusal(b""), Refusal::EmptyName);
         assert_eq!(refusal(b"/etc/passwd"), Refusal::AbsoluteName);
         assert_eq!(refusal(b"C:/windows"), Refusal::AbsoluteName);
+        assert_eq!(refusal(b"./C:/windows"), Refusal::AbsoluteName);
         assert_eq!(refusal(b"../x"), Refusal::ParentComponent);
         assert_eq!(refusal(b"a/../../x"), Refusal::ParentComponent);
         assert_eq!(refusal(b"a/.."), Refusal::ParentComponent);

@@ -79,7 +79,7 @@ pub(crate) fn zip(entries: &[ZipEntry]) -> Vec<u8> {
         out.extend_from_slice(&packed);
 
         put32(&mut table, &[0x0201_4b50]);
-        put16(&mut table, &[3 << 8 | 20]);
+        put16(&mut table, &[0x0314]);
         table.extend_from_slice(&common);
         put16(&mut table, &[0, 0, 0]);
         put32(&mut table, &[entry.mode << 16, offset]);

@@ -235,15 +235,12 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        match self.left_bytes.checked_sub(count as u64) {
-            Some(left) => {
-                self.left_bytes = left;
-                Ok(count)
-            }
-            None => {
-                self.exceeded.set(true);
-                Err(std::io::Error::other("the archive is too large"))
-            }
+        if let Some(left) = self.left_bytes.checked_sub(count as u64) {
+            self.left_bytes = left;
+            Ok(count)
+        } else {
+            self.exceeded.set(true);
+            Err(std::io::Error::other("the archive is too large"))
         }
     }
 }

@@ -26,7 +26,18 @@ pub fn extract_zip(
     destination: &Path,
     options: ExtractOptions,
 ) -> Result<Extracted, ArchiveError> {
-    let mut zip = open(archive, &options)?;
+    let mut tree = TreeWriter::new(destination, options)?;
+    unzip_into(archive, &mut tree, &options)?;
+    tree.finish()
+}
+
+/// Unpacks a zip into a tree that takes other files too.
+pub(crate) fn unzip_into(
+    archive: impl Read + Seek,
+    tree: &mut TreeWriter,
+    options: &ExtractOptions,
+) -> Result<(), ArchiveError> {
+    let mut zip = open(archive, options)?;
     if zip.has_duplicate_names() {
         return Err(ArchiveError::Whole(Refusal::DuplicateNames));
     }
@@ -34,11 +45,7 @@ pub fn extract_zip(
         let limit = options.limits.entries;
         return Err(ArchiveError::Whole(Refusal::TooManyEntries { limit }));
     }
-    let mut tree = TreeWriter::new(destination, options)?;
-    for index in 0..zip.len() {
-        add(&mut zip, index, &mut tree, &options)?;
-    }
-    tree.finish()
+    (0..zip.len()).try_for_each(|index| add(&mut zip, index, tree, options))
 }
 
 fn add<R: Read + Seek>(

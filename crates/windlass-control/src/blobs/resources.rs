@@ -55,7 +55,7 @@ impl Resources {
         let resources = Self { root, limits };
         for file in resources.files()? {
             if !file.is_whole {
-                resources.remove(&file.path)?;
+                remove(&file.path)?;
             }
         }
         Ok(resources)
@@ -93,7 +93,7 @@ impl Resources {
         let found = copy_hashed(&mut file, &mut std::io::sink())
             .map_err(|error| BlobError::io("read", &path, error))?;
         if found != *sha1 {
-            self.remove(&path)?;
+            remove(&path)?;
             return Ok(None);
         }
         let file = File::open(&path).map_err(|error| BlobError::io("open", &path, error))?;
@@ -113,30 +113,12 @@ impl Resources {
                 && (self.limits.min_file_bytes..=self.limits.max_file_bytes).contains(&size_bytes)
             {
                 let mut content = found.open()?;
-                new += u64::from(self.add(&scope_directory, &mut content)?);
+                new += u64::from(add(&scope_directory, &mut content)?);
             }
             Ok(())
         })?;
         self.shrink().map_err(into_archive_error)?;
         Ok(new)
-    }
-
-    fn add(&self, scope_directory: &Path, content: &mut File) -> Result<bool, ArchiveError> {
-        // No sync: a file that does not match its name after a crash is not used.
-        let mut temporary = tempfile::Builder::new()
-            .prefix("new-")
-            .tempfile_in(scope_directory)
-            .map_err(|error| ArchiveError::io("create a file in", scope_directory, error))?;
-        let sha1 = copy_hashed(content, &mut temporary)
-            .map_err(|error| ArchiveError::io("write", temporary.path(), error))?;
-        let path = scope_directory.join(sha1.to_string());
-        let is_new = !path.exists();
-        if is_new {
-            temporary
-                .persist(&path)
-                .map_err(|error| ArchiveError::io("rename", &path, error.error))?;
-        }
-        Ok(is_new)
     }
 
     fn shrink(&self) -> Result<(), BlobError> {
@@ -148,7 +130,7 @@ impl Resources {
             if total_bytes <= self.limits.total_bytes {
                 break;
             }
-            self.remove(&file.path)?;
+            remove(&file.path)?;
             total_bytes -= file.size_bytes;
         }
         Ok(())
@@ -176,15 +158,6 @@ impl Resources {
         Ok(files)
     }
 
-    fn remove(&self, path: &Path) -> Result<(), BlobError> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(BlobError::io("remove", path, error))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
-
     fn path(&self, scope: &str, sha1: &Sha1Digest) -> Option<PathBuf> {
         Some(self.scope_directory(scope)?.join(sha1.to_string()))
     }
@@ -202,6 +175,33 @@ struct KnownFile {
     size_bytes: u64,
     used_at: SystemTime,
     is_whole: bool,
+}
+
+fn add(scope_directory: &Path, content: &mut File) -> Result<bool, ArchiveError> {
+    // No sync: a file that does not match its name after a crash is not used.
+    let mut temporary = tempfile::Builder::new()
+        .prefix("new-")
+        .tempfile_in(scope_directory)
+        .map_err(|error| ArchiveError::io("create a file in", scope_directory, error))?;
+    let sha1 = copy_hashed(content, &mut temporary)
+        .map_err(|error| ArchiveError::io("write", temporary.path(), error))?;
+    let path = scope_directory.join(sha1.to_string());
+    let is_new = !path.exists();
+    if is_new {
+        temporary
+            .persist(&path)
+            .map_err(|error| ArchiveError::io("rename", &path, error.error))?;
+    }
+    Ok(is_new)
+}
+
+fn remove(path: &Path) -> Result<(), BlobError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(BlobError::io("remove", path, error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn list(directory: &Path) -> Result<Vec<PathBuf>, BlobError> {

@@ -118,7 +118,8 @@ impl Blobs {
             };
             match file.try_lock() {
                 Ok(()) => {
-                    fs::remove_file(&path).map_err(|error| BlobError::io("remove", &path, error))?
+                    fs::remove_file(&path)
+                        .map_err(|error| BlobError::io("remove", &path, error))?;
                 }
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => {
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
     use crate::blobs::BlobLimits;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn open(path: &Path) -> Blobs {
         Blobs::open(path, BlobLimits::default()).unwrap()

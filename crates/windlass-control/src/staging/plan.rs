@@ -1,0 +1,91 @@
+//! What one staging run is told: a file in its directory, without secrets.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The directories and files of one run, below `<run_dir>/work`, the only place that the run may
+/// write to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkDirectories {
+    /// The root; also the working directory of an instance.
+    pub work: PathBuf,
+    /// The application: the build directory, later `HOME`.
+    pub app: PathBuf,
+    /// What a buildpack keeps from staging to staging.
+    pub cache: PathBuf,
+    /// What buildpacks supply, one directory each by index.
+    pub deps: PathBuf,
+    /// Scripts sourced before a process starts.
+    pub profile: PathBuf,
+    /// `TMPDIR`.
+    pub tmp: PathBuf,
+    /// The application's environment as one file a variable, while staging.
+    pub env: PathBuf,
+    /// Copies of the buildpacks: the server's own directory is out of reach for a run.
+    pub buildpacks: PathBuf,
+    /// [`StagingPlan`] as JSON.
+    pub plan_file: PathBuf,
+    /// [`super::StagingResult`] as JSON.
+    pub result_file: PathBuf,
+}
+
+impl WorkDirectories {
+    /// Of the run (or instance) with this directory.
+    pub fn new(run_dir: &Path) -> Self {
+        let work = run_dir.join("work");
+        Self {
+            app: work.join("app"),
+            cache: work.join("cache"),
+            deps: work.join("deps"),
+            profile: work.join("profile.d"),
+            tmp: work.join("tmp"),
+            env: work.join("env"),
+            buildpacks: work.join("buildpacks"),
+            plan_file: work.join("plan.json"),
+            result_file: work.join("result").join("result.json"),
+            work,
+        }
+    }
+}
+
+/// The plan of one staging run. Version 1; a field more is no new version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagingPlan {
+    /// Always 1.
+    pub version: u32,
+    /// The run's directory; see [`WorkDirectories`].
+    pub run_dir: PathBuf,
+    /// Whether the buildpacks were named or the first that detects is taken.
+    pub selection: Selection,
+    /// The buildpacks, in order.
+    pub buildpacks: Vec<PlannedBuildpack>,
+    /// Names of the user's variables; their values come with the environment.
+    pub env_names: Vec<String>,
+}
+
+/// How buildpacks are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// The first whose `bin/detect` says yes.
+    Detect,
+    /// All of them; the last is the final one.
+    Named,
+}
+
+/// One buildpack of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedBuildpack {
+    /// As the user (or the server) calls it.
+    pub name: String,
+    /// The directory that holds `bin/`.
+    pub directory: PathBuf,
+}
+
+impl StagingPlan {
+    /// The directories of the run.
+    pub fn directories(&self) -> WorkDirectories {
+        WorkDirectories::new(&self.run_dir)
+    }
+}

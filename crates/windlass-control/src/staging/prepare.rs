@@ -1,0 +1,151 @@
+//! Lays out the directories of one staging run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{BuildpackError, Buildpacks, PlannedBuildpack, StagingPlan, WorkDirectories};
+use crate::archive::{
+    ArchiveError, ArchiveLimits, ExtractOptions, LinkPolicy, Owner, copy_tree, extract_tar_gz,
+    extract_zip, own_tree,
+};
+use crate::blobs::{BlobError, Blobs, Digest};
+
+/// What is to be staged.
+#[derive(Debug, Clone)]
+pub struct StagingRequest {
+    /// The package, a zip.
+    pub package: Digest,
+    /// What the last staging of this application kept, if anything.
+    pub cache: Option<Digest>,
+    /// The buildpacks that the user named; empty = detect.
+    pub buildpacks: Vec<String>,
+    /// Names of the user's variables; the values are in the environment of the run.
+    pub env_names: Vec<String>,
+    /// Under whom the run runs; `None` = as this process.
+    pub owner: Option<Owner>,
+    /// What the package may contain.
+    pub limits: ArchiveLimits,
+}
+
+/// Why a run could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The buildpacks.
+    #[error(transparent)]
+    Buildpack(#[from] BuildpackError),
+    /// The package is not acceptable, or the directory not writable.
+    #[error("package: {0}")]
+    Package(ArchiveError),
+    /// Something else could not be unpacked or copied.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The package is not there or damaged.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The machine failed.
+    #[error("cannot write {}: {source}", path.display())]
+    Io {
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Makes `<run_dir>/work` anew: the unpacked package, the cache, copies of the buildpacks, and the
+/// plan. What an earlier attempt left there is removed. Blocking.
+///
+/// The run is then `windlass stage --plan <plan_file>`, with `work` as its only writable directory.
+pub fn prepare(
+    blobs: &Blobs,
+    buildpacks: &Buildpacks,
+    request: &StagingRequest,
+    run_dir: &Path,
+) -> Result<StagingPlan, PrepareError> {
+    let (selection, installed) = buildpacks.resolve(&request.buildpacks)?;
+    let directories = WorkDirectories::new(run_dir);
+    let WorkDirectories {
+        work,
+        app,
+        cache,
+        deps,
+        profile,
+        tmp,
+        ..
+    } = &directories;
+    let io = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| PrepareError::Io { path, source }
+    };
+    match fs::remove_dir_all(work) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(work)(error)),
+        Ok(()) | Err(_) => {}
+    }
+    for directory in [app, cache, deps, profile, tmp, &directories.buildpacks] {
+        fs::create_dir_all(directory).map_err(io(directory))?;
+    }
+    let (package, _) = blobs.open_checked(&request.package)?;
+    let options = ExtractOptions {
+        limits: request.limits,
+        ..ExtractOptions::default()
+    };
+    extract_zip(package, app, options).map_err(PrepareError::Package)?;
+    let options = ExtractOptions {
+        limits: ArchiveLimits::DROPLET,
+        links: LinkPolicy::InsideOrSystem,
+        owner: None,
+    };
+    if let Some(digest) = &request.cache {
+        restore_cache(blobs, digest, cache, options)?;
+    }
+    let mut planned = Vec::with_capacity(installed.len());
+    for (index, buildpack) in installed.into_iter().enumerate() {
+        let directory = directories.buildpacks.join(index.to_string());
+        copy_tree(&buildpack.directory, &directory, options)?;
+        planned.push(PlannedBuildpack {
+            name: buildpack.name,
+            directory,
+        });
+    }
+    let plan = StagingPlan {
+        version: 1,
+        run_dir: run_dir.to_path_buf(),
+        selection,
+        buildpacks: planned,
+        env_names: request.env_names.clone(),
+    };
+    let file = &directories.plan_file;
+    let text = serde_json::to_vec_pretty(&plan)
+        .map_err(std::io::Error::from)
+        .map_err(io(file))?;
+    fs::write(file, text).map_err(io(file))?;
+    if let Some(owner) = request.owner {
+        own_tree(work, owner, &ArchiveLimits::DROPLET)?;
+    }
+    Ok(plan)
+}
+
+/// A cache only saves time: when it is gone or damaged, staging begins without.
+fn restore_cache(
+    blobs: &Blobs,
+    digest: &Digest,
+    directory: &Path,
+    options: ExtractOptions,
+) -> Result<(), PrepareError> {
+    let restored = blobs
+        .open_checked(digest)
+        .map_err(PrepareError::from)
+        .and_then(|(file, size)| {
+            extract_tar_gz(file, size, directory, options).map_err(PrepareError::from)
+        });
+    if let Err(error) = restored {
+        tracing::warn!(%error, "the build cache cannot be used");
+        let io = |source| PrepareError::Io {
+            path: directory.to_path_buf(),
+            source,
+        };
+        fs::remove_dir_all(directory).map_err(io)?;
+        fs::create_dir_all(directory).map_err(io)?;
+    }
+    Ok(())
+}
