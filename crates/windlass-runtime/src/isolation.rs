@@ -1,5 +1,13 @@
 //! The four independent means of isolation.
 
+pub(crate) mod landlock;
+pub(crate) mod mounts;
+mod probe;
+pub(crate) mod user_namespace;
+
+pub(crate) use probe::probe_main;
+pub use probe::{Means, Probe, ShimCommand, probe};
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -11,17 +11,31 @@
 //! asks for), [`LaunchSpec`] (one run) and [`Observation`] (what control is told).
 //! [`ProcessDriver`] is the embedded driver; [`shim_main`] is the other side of it.
 
+mod cgroup;
 mod driver;
+mod fork;
 mod isolation;
+mod leftovers;
 mod log;
 mod observation;
+mod ports;
+mod process;
+mod procfs;
+mod protocol;
+mod shim;
 mod spec;
+mod state;
+mod tree;
 
 pub use driver::{BoxFuture, Driver, DriverError, EnsureRuns, StopRun};
-pub use isolation::IsolationSet;
-pub use log::{LogLimits, LogPage, LogPosition, LogReader, LogRecord, LogStream};
+pub use isolation::{IsolationSet, Means, Probe, ShimCommand, probe};
+pub use leftovers::{SweepReport, sweep_leftovers};
+pub use log::{LogAppender, LogLimits, LogPage, LogPosition, LogReader, LogRecord, LogStream};
 pub use observation::{Exit, ExitReason, Observation, PortCheck, RunPhase, RunStatus, Usage};
+pub use process::{LogHint, ProcessDriver, ProcessDriverSettings};
+pub use shim::shim_main;
 pub use spec::{
     Command, HealthCheck, HealthKind, LaunchSpec, Limits, PROTOCOL, ProcessSpec, ReadinessCheck,
     RunKind, SpecError,
 };
+pub use tree::{OrphanReport, end_tree, reap_and_end_orphans};

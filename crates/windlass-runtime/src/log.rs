@@ -5,11 +5,17 @@
 //! stamps are unique within an app. In the text, backslash, line feed, carriage return and NUL are
 //! escaped; every other byte stands for itself.
 
+mod appender;
+mod rate;
 mod reader;
 mod record;
+mod writer;
 
+pub use appender::LogAppender;
+pub(crate) use rate::RateLimit;
 pub use reader::{LogPage, LogReader};
 pub use record::{LogPosition, LogRecord, LogStream};
+pub(crate) use writer::{CELL, LogWriter};
 
 use serde::{Deserialize, Serialize};
 

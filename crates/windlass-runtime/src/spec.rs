@@ -132,7 +132,7 @@ pub enum Command {
 pub struct Limits {
     /// Memory of all processes together, in MiB.
     pub memory_mb: Option<u64>,
-    /// Size of `work/` and `tmp/` together, in MiB. Sampled; a single file cannot grow beyond it.
+    /// Size of `work/` and `tmp/` together, in MiB. Sampled; a single file cannot grow 1 MiB beyond it.
     pub disk_mb: Option<u64>,
     /// Number of processes and threads. Needs a pids cgroup or an exclusive uid.
     pub pids: Option<u64>,

@@ -1,0 +1,116 @@
+//! Files: what a process may reach, enforced by Landlock.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+};
+
+/// Newest interface that was considered here. Older kernels enforce the part they know.
+const NEWEST: ABI = ABI::V6;
+
+/// Read and execute: programs, libraries, settings of the system.
+const SYSTEM: [&str; 12] = [
+    "/bin",
+    "/sbin",
+    "/usr",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc",
+    "/opt",
+    "/nix",
+    "/proc",
+    "/run/systemd/resolve",
+];
+
+/// Read only: what language runtimes ask about the machine. Control groups are not among them.
+const MACHINE: [&str; 3] = [
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+    "/sys/kernel/mm/transparent_hugepage",
+];
+
+/// Read and write: devices without a state of their own.
+const DEVICES: [&str; 7] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/dev/ptmx",
+];
+
+/// The paths that a run may reach beside the system's.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Allowed {
+    /// Read and execute.
+    pub(crate) readable: Vec<PathBuf>,
+    /// Everything.
+    pub(crate) writable: Vec<PathBuf>,
+}
+
+/// Confines the calling thread and everything it will start, for good.
+///
+/// # Errors
+/// A text for people, also when the kernel has no Landlock: a means that was asked for must not
+/// be missing in silence.
+pub(crate) fn confine(allowed: &Allowed) -> Result<(), String> {
+    let read = AccessFs::from_read(NEWEST);
+    let all = AccessFs::from_all(NEWEST);
+    let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
+    let text = |error: landlock::RulesetError| format!("landlock: {error}");
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)
+        .and_then(|ruleset| ruleset.scope(Scope::from_all(NEWEST)))
+        .and_then(Ruleset::create)
+        .map_err(text)?;
+    for path in SYSTEM
+        .iter()
+        .map(Path::new)
+        .chain(allowed.readable.iter().map(PathBuf::as_path))
+    {
+        rules = with_rule(rules, path, read)?;
+    }
+    for path in MACHINE {
+        rules = with_rule(
+            rules,
+            Path::new(path),
+            AccessFs::ReadFile | AccessFs::ReadDir,
+        )?;
+    }
+    for path in DEVICES {
+        rules = with_rule(rules, Path::new(path), device)?;
+    }
+    for path in &allowed.writable {
+        rules = with_rule(rules, path, all)?;
+    }
+    let status = rules.restrict_self().map_err(text)?;
+    match status.ruleset {
+        RulesetStatus::NotEnforced => Err("the kernel does not enforce Landlock".to_owned()),
+        RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced => Ok(()),
+    }
+}
+
+fn with_rule(
+    rules: landlock::RulesetCreated,
+    path: &Path,
+    access: BitFlags<AccessFs>,
+) -> Result<landlock::RulesetCreated, String> {
+    // Not every machine has every one of these, and what is absent needs no rule.
+    let Ok(opened) = PathFd::new(path) else {
+        return Ok(rules);
+    };
+    let access = if path.is_dir() {
+        access
+    } else {
+        access & AccessFs::from_file(NEWEST)
+    };
+    rules
+        .add_rule(PathBeneath::new(opened, access))
+        .map_err(|error| format!("landlock rule for {}: {error}", path.display()))
+}

@@ -1,0 +1,199 @@
+//! Health and readiness checks, each in a small thread of its own.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use nix::sys::eventfd::EventFd;
+
+use crate::observation::PortCheck;
+use crate::ports::{self, Listener};
+use crate::procfs;
+use crate::spec::{HealthCheck, HealthKind, ReadinessCheck};
+
+/// Pause between the first two checks; it doubles up to [`MAX_PAUSE`] until the first success.
+const MIN_PAUSE: Duration = Duration::from_millis(1);
+/// Longest pause between checks before the first success.
+const MAX_PAUSE: Duration = Duration::from_millis(250);
+/// Longest status line of an answer that is read, in bytes.
+const MAX_STATUS_LINE_BYTES: usize = 1024;
+/// Stack of a thread of the shim, in bytes.
+pub(super) const STACK_BYTES: usize = 256 * 1024;
+
+/// What the threads tell the loop of the shim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The health check has passed for the first time.
+    Healthy(PortCheck),
+    /// It has not passed in time.
+    StartTimeout(String),
+    /// It has failed after it had passed.
+    Unhealthy(String),
+    /// The readiness check has changed its mind.
+    Ready(bool),
+    /// The processes use more memory than they may.
+    OutOfMemory(String),
+    /// `work/` and `tmp/` have become larger than they may.
+    OutOfDisk(String),
+}
+
+/// Sends events and wakes the loop.
+#[derive(Debug, Clone)]
+pub(super) struct EventSender {
+    pub(super) events: SyncSender<Event>,
+    pub(super) wake: Arc<EventFd>,
+}
+
+impl EventSender {
+    /// False once nobody listens any more.
+    pub(super) fn send(&self, event: Event) -> bool {
+        let is_sent = self.events.send(event).is_ok();
+        // The counter cannot overflow: it is read after each wake-up.
+        let _ = self.wake.write(1);
+        is_sent
+    }
+}
+
+/// Polls quickly until the first success, then at the interval. Ends after its last event.
+pub(super) fn watch_health(check: &HealthCheck, port: u16, events: &EventSender) {
+    let limit = Duration::from_millis(check.invocation_timeout_ms.max(1));
+    let deadline = Instant::now() + Duration::from_millis(check.start_timeout_ms);
+    let mut pause = MIN_PAUSE;
+    loop {
+        match invoke(&check.kind, port, limit) {
+            Ok(port_check) => {
+                if !events.send(Event::Healthy(port_check)) {
+                    return;
+                }
+                break;
+            }
+            Err(text) if Instant::now() >= deadline => {
+                events.send(Event::StartTimeout(text));
+                return;
+            }
+            Err(_) => {}
+        }
+        std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
+        pause = (pause * 2).min(MAX_PAUSE);
+    }
+    loop {
+        std::thread::sleep(Duration::from_millis(check.interval_ms.max(1)));
+        if let Err(text) = invoke(&check.kind, port, limit) {
+            events.send(Event::Unhealthy(text));
+            return;
+        }
+    }
+}
+
+/// Polls quickly while not ready, at the interval while ready. Ends when nobody listens.
+pub(super) fn watch_readiness(check: &ReadinessCheck, port: u16, events: &EventSender) {
+    let limit = Duration::from_millis(check.invocation_timeout_ms.max(1));
+    let interval = Duration::from_millis(check.interval_ms.max(1));
+    let mut is_ready = false;
+    let mut pause = MIN_PAUSE;
+    loop {
+        let passes = invoke(&check.kind, port, limit).is_ok();
+        if passes != is_ready && !events.send(Event::Ready(passes)) {
+            return;
+        }
+        pause = match (is_ready, passes) {
+            (_, true) => interval,
+            (true, false) => MIN_PAUSE,
+            (false, false) => (pause * 2).min(MAX_PAUSE).min(interval),
+        };
+        is_ready = passes;
+        std::thread::sleep(pause);
+    }
+}
+
+fn invoke(kind: &HealthKind, port: u16, limit: Duration) -> Result<PortCheck, String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let deadline = Instant::now() + limit;
+    let connect = || {
+        TcpStream::connect_timeout(&address, limit)
+            .map_err(|error| format!("port {port} does not accept connections: {error}"))
+    };
+    match kind {
+        HealthKind::Process => Ok(PortCheck::None),
+        HealthKind::Port => {
+            drop(connect()?);
+            whose(port)
+        }
+        HealthKind::Http { path } => {
+            let stream = connect()?;
+            // Ask only our own: a stranger on the port must not get requests meant for the app.
+            let port_check = whose(port)?;
+            let status = ask(stream, path, port, deadline)
+                .map_err(|error| format!("no answer to GET {path}: {error}"))?;
+            if status == 200 {
+                Ok(port_check)
+            } else {
+                Err(format!("GET {path} answered {status} instead of 200"))
+            }
+        }
+    }
+}
+
+/// Everything below the shim belongs to the run.
+fn whose(port: u16) -> Result<PortCheck, String> {
+    let below = procfs::descendants(&BTreeSet::from([std::process::id()]));
+    let pids: BTreeSet<u32> = below.iter().map(|stat| stat.pid).collect();
+    match ports::listener(port, &pids) {
+        Listener::Ours => Ok(PortCheck::Owned),
+        Listener::Unknown => Ok(PortCheck::Connect),
+        Listener::Foreign => Err(format!("port {port} is held by a process of somebody else")),
+        Listener::Nobody => Err(format!("nobody listens on port {port} any more")),
+    }
+}
+
+fn ask(mut stream: TcpStream, path: &str, port: u16, deadline: Instant) -> io::Result<u16> {
+    let left = || {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            Err(io::Error::from(io::ErrorKind::TimedOut))
+        } else {
+            Ok(left)
+        }
+    };
+    stream.set_write_timeout(Some(left()?))?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: windlass-healthcheck\r\n\
+         Accept: */*\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut head = Vec::new();
+    let mut buffer = [0; 256];
+    while !head.contains(&b'\n') && head.len() < MAX_STATUS_LINE_BYTES {
+        stream.set_read_timeout(Some(left()?))?;
+        match stream.read(&mut buffer)? {
+            0 => break,
+            length => head.extend_from_slice(&buffer[..length]),
+        }
+    }
+    status_of(&head).ok_or_else(|| io::Error::other("it is not HTTP"))
+}
+
+fn status_of(head: &[u8]) -> Option<u16> {
+    let line = head.split(|byte| *byte == b'\n').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    words
+        .next()
+        .filter(|version| version.starts_with("HTTP/1."))?;
+    words.next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_lines() {
+        assert_eq!(status_of(b"HTTP/1.1 200 OK\r\nX: y"), Some(200));
+        assert_eq!(status_of(b"HTTP/1.0 503\r\n"), Some(503));
+        assert_eq!(status_of(b"SSH-2.0 200\r\n"), None);
+        assert_eq!(status_of(b""), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! An app that the tests of this crate run: it listens, uses memory, or plays the supervisor.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+/// Longest life of anything in here, should a test fail to end it.
+const LIFE_LIMIT: Duration = Duration::from_secs(300);
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args[..] {
+        ["serve", port, file] => serve(port, Path::new(file)),
+        ["hold", mib] => hold(mib),
+        ["supervise", data_dir] => supervise(Path::new(data_dir)),
+        _ => Err("usage: serve PORT FILE | hold MIB | supervise DIR".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Done = Result<(), Box<dyn std::error::Error>>;
+
+/// Answers every request with 200 while `file` exists, else with 503.
+fn serve(port: &str, file: &Path) -> Done {
+    let listener = TcpListener::bind(("127.0.0.1", port.parse::<u16>()?))?;
+    for stream in listener.incoming() {
+        let mut stream = stream?;
+        let mut request = [0; 1024];
+        if stream.read(&mut request).is_ok_and(|length| length > 0) {
+            let status = if file.exists() {
+                "200 OK"
+            } else {
+                "503 Service Unavailable"
+            };
+            // The client may be gone.
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Holds so much memory, slowly enough for a sampler to see it.
+fn hold(mib: &str) -> Done {
+    let mut held = Vec::new();
+    for _ in 0..mib.parse::<usize>()? {
+        held.push(vec![1_u8; 1024 * 1024]);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(LIFE_LIMIT);
+    drop(held);
+    Ok(())
+}
+
+/// Becomes a subreaper, makes an orphan that does not want to end, and ends it. Prints how many
+/// orphans were ended and how many children are left.
+fn supervise(data_dir: &Path) -> Done {
+    nix::sys::prctl::set_child_subreaper(true)?;
+    let kept = Command::new("/bin/sleep").arg("300").spawn()?;
+    let orphan = "trap '' TERM; setsid /bin/sh -c 'trap \"\" TERM; sleep 300 & sleep 300' & exit 0";
+    Command::new("/bin/sh").arg("-c").arg(orphan).status()?;
+    let keep = BTreeSet::from([kept.id()]);
+    let deadline = Instant::now() + LIFE_LIMIT;
+    let mut ended = 0;
+    while ended == 0 && Instant::now() < deadline {
+        let limit = Duration::from_secs(20);
+        ended += windlass_runtime::reap_and_end_orphans(&keep, data_dir, limit)
+            .ended
+            .len();
+    }
+    let again = windlass_runtime::reap_and_end_orphans(&keep, data_dir, Duration::from_secs(20));
+    let is_kept_alive = Path::new(&format!("/proc/{}", kept.id())).exists();
+    let is_gone = windlass_runtime::end_tree(kept.id(), Duration::from_secs(20));
+    let mut out = std::io::stdout();
+    write!(
+        out,
+        "ended {ended} left {} kept {is_kept_alive} gone {is_gone}",
+        again.ended.len()
+    )?;
+    Ok(())
+}
