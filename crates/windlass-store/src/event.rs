@@ -106,21 +106,23 @@ impl Reader<'_> {
         }
         let app = query.app.as_ref().map(AppId::as_str);
         let organization = query.organization.as_ref().map(OrganizationId::as_str);
-        let equal = [("app", &app), ("organization", &organization)];
-        for (column, value) in equal {
-            if let Some(value) = value {
-                sql.push_str(&format!(" AND {column} = ?"));
-                values.push(value);
-            }
+        if let Some(app) = &app {
+            sql.push_str(" AND app = ?");
+            values.push(app);
+        }
+        if let Some(organization) = &organization {
+            sql.push_str(" AND organization = ?");
+            values.push(organization);
         }
         if let Some(subject) = &query.subject {
             sql.push_str(" AND subject_id = ?");
             values.push(subject);
         }
-        let direction = if query.newest_first { " DESC" } else { "" };
-        sql.push_str(&format!(
-            " ORDER BY commit_no{direction}, seq{direction} LIMIT ?"
-        ));
+        sql.push_str(if query.newest_first {
+            " ORDER BY commit_no DESC, seq DESC LIMIT ?"
+        } else {
+            " ORDER BY commit_no, seq LIMIT ?"
+        });
         values.push(&query.limit);
         let mut rows = Vec::new();
         for (row, data) in self.rows(TABLE, &sql, values.as_slice(), read)? {

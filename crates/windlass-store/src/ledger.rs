@@ -236,14 +236,12 @@ impl Tx<'_> {
 }
 
 /// The lowest number of a range that is not taken; `taken` is ascending.
-fn lowest_free(range: impl Iterator<Item = u32>, taken: impl Iterator<Item = u32>) -> Option<u32> {
+fn lowest_free(
+    mut range: impl Iterator<Item = u32>,
+    taken: impl Iterator<Item = u32>,
+) -> Option<u32> {
     let mut taken = taken.peekable();
-    for number in range {
-        if taken.next_if_eq(&number).is_none() {
-            return Some(number);
-        }
-    }
-    None
+    range.find(|number| taken.next_if_eq(number).is_none())
 }
 
 fn read_usage(row: &rusqlite::Row<'_>) -> rusqlite::Result<Usage> {

@@ -117,14 +117,26 @@ impl<'a> Reader<'a> {
         self.one("meta", "SELECT value FROM meta WHERE key = ?", [key])
     }
 
-    /// Digests of all blobs that a package or an artifact refers to.
-    pub fn blobs(&self) -> Result<Vec<String>, StoreError> {
+    /// Digests of blobs that a package or an artifact refers to, in their order, at most `limit`,
+    /// beginning after `after`.
+    pub fn blobs(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
         self.column(
             "packages",
-            "SELECT blob FROM packages WHERE blob IS NOT NULL
-             UNION SELECT blob FROM artifacts WHERE blob IS NOT NULL",
-            [],
+            "SELECT blob FROM packages WHERE blob > ?1
+             UNION SELECT blob FROM artifacts WHERE blob > ?1 ORDER BY 1 LIMIT ?2",
+            (after.unwrap_or(""), limit),
         )
+    }
+
+    /// Whether any package or artifact refers to a blob.
+    pub fn is_blob_used(&self, sha256: &str) -> Result<bool, StoreError> {
+        self.one(
+            "packages",
+            "SELECT EXISTS (SELECT 1 FROM packages WHERE blob = ?1)
+             OR EXISTS (SELECT 1 FROM artifacts WHERE blob = ?1)",
+            [sha256],
+        )
+        .map(|used| used.unwrap_or(false))
     }
 
     /// The first column of the first row.

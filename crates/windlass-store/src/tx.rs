@@ -100,7 +100,8 @@ impl<'a> Tx<'a> {
         self.delete_key(T::TABLE, T::key(id))
     }
 
-    /// Deletes at most `limit` of the rows that pass all filters, the oldest first. Says how many.
+    /// Deletes at most `limit` of the rows that pass all filters, the first in the table's own order.
+    /// Says how many.
     pub fn delete_where<T: Row>(
         &mut self,
         filters: Vec<Filter>,

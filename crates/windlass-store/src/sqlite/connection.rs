@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::failure::database;
+use super::failure::{database, opening};
 use crate::error::StoreError;
 
 /// Statements that a connection keeps compiled.
@@ -58,7 +58,9 @@ pub(crate) fn open(
             format!("PRAGMA query_only = ON; PRAGMA cache_size = -{CACHE_KIB};")
         }
     };
-    connection.execute_batch(&pragmas).map_err(database)?;
+    connection
+        .execute_batch(&pragmas)
+        .map_err(|e| opening(path, e))?;
     Ok(connection)
 }
 

@@ -1,5 +1,6 @@
 //! Translation of SQLite's errors.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::ErrorCode;
@@ -13,6 +14,16 @@ use crate::error::{StoreError, Unique};
 pub(crate) fn database(error: rusqlite::Error) -> StoreError {
     StoreError::Database {
         source: Arc::new(error),
+    }
+}
+
+/// An error of the first look into a file.
+pub(crate) fn opening(path: &Path, error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StoreError::Foreign {
+            path: path.to_owned(),
+        },
+        _ => database(error),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::failure::database;
+use super::failure::{database, opening};
 use crate::crash_point::crash_point;
 use crate::error::StoreError;
 
@@ -29,18 +29,10 @@ pub(crate) const NEWEST: u32 = MIGRATIONS.len() as u32;
 /// # Errors
 /// [`StoreError::Foreign`] and [`StoreError::Newer`].
 pub(crate) fn version(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
-    let number = |pragma: &str| {
+    let number = |sql: &str| {
         connection
-            .query_row(pragma, [], |row| row.get::<_, u32>(0))
-            .map_err(|e| {
-                if super::failure::is_disk_failure(&e) {
-                    StoreError::Foreign {
-                        path: path.to_owned(),
-                    }
-                } else {
-                    database(e)
-                }
-            })
+            .query_row(sql, [], |row| row.get::<_, u32>(0))
+            .map_err(|e| opening(path, e))
     };
     let found = number("PRAGMA user_version")?;
     let application = number("PRAGMA application_id")?;

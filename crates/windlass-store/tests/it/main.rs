@@ -1,5 +1,14 @@
 //! One behaviour suite for every backend: each test takes the backend as its parameter.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "these are tests; clippy takes only the functions marked as tests for such"
+)]
+#![allow(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method alone is not general enough over the lifetime of the reader"
+)]
+
 mod app_state;
 mod backend;
 mod backup;

@@ -357,5 +357,18 @@ fn blobs_in_use(backend: Backend) {
         ..fixtures::artifact("d1", "a1")
     });
     fixture.put(fixtures::artifact("d2", "a1"));
-    assert_eq!(fixture.store.read(|r| r.blobs()).unwrap(), ["aa11", "bb22"]);
+    assert_eq!(
+        fixture.store.read(|r| r.blobs(None, 9)).unwrap(),
+        ["aa11", "bb22"]
+    );
+    assert_eq!(fixture.store.read(|r| r.blobs(None, 1)).unwrap(), ["aa11"]);
+    assert_eq!(
+        fixture.store.read(|r| r.blobs(Some("aa11"), 9)).unwrap(),
+        ["bb22"]
+    );
+    let used = |blob| fixture.store.read(|r| r.is_blob_used(blob)).unwrap();
+    assert_eq!(
+        [used("aa11"), used("bb22"), used("cc33")],
+        [true, true, false]
+    );
 }
