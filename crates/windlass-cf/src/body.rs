@@ -209,6 +209,15 @@ impl Validator {
         Some(text)
     }
 
+    /// Refuses a name with control characters, or of blanks only.
+    pub fn printable_name(&mut self, name: &str) {
+        if name.chars().any(char::is_control) {
+            self.add("Name must not contain escaped characters");
+        } else if !name.is_empty() && name.trim().is_empty() {
+            self.add("Name can't be blank");
+        }
+    }
+
     /// A boolean; missing is `None`, null is a problem.
     pub fn optional_bool(&mut self, object: &Map<String, Value>, key: &str) -> Option<bool> {
         match object.get(key) {

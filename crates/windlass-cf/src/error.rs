@@ -8,6 +8,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+mod refusal;
+
 /// An answer that says no. May carry several entries; clients print all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {

@@ -5,11 +5,28 @@
 //! itself and knows no other dialect. Start at `server` (the router) and `error` (the one form of
 //! a refusal).
 
+mod audit_events;
+pub mod auth;
 pub mod body;
+mod buildpacks;
+mod domains;
 pub mod error;
+mod feature_flags;
+mod info;
+mod jobs;
 pub mod links;
 pub mod metadata;
+mod organizations;
 pub mod page;
+pub mod path;
 pub mod percent;
 pub mod query;
+mod quotas;
+mod roles;
+mod root;
+pub mod server;
+mod spaces;
+mod stacks;
 pub mod time;
+mod uaa;
+mod users;

@@ -48,6 +48,29 @@ pub fn list(
     Value::Object(answer)
 }
 
+/// A whole list answer from rows that the store has already cut to the page.
+pub fn answer(
+    urls: &Urls,
+    path: &str,
+    query: &ListQuery,
+    total: u64,
+    resources: Vec<Value>,
+) -> Value {
+    list(
+        urls,
+        path,
+        query,
+        usize::try_from(total).unwrap_or(usize::MAX),
+        resources,
+        None,
+    )
+}
+
+/// A list that is always empty: of something that this platform does not have.
+pub fn empty(urls: &Urls, path: &str, query: &ListQuery) -> Value {
+    answer(urls, path, query, 0, Vec::new())
+}
+
 /// The `pagination` object. Links repeat every parameter in alphabetical order.
 pub fn pagination(urls: &Urls, path: &str, query: &ListQuery, total: usize) -> Value {
     let per_page = u64::from(query.per_page);

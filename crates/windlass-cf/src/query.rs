@@ -8,6 +8,7 @@ use windlass_engine::time::Timestamp;
 use crate::error::ApiError;
 use crate::percent;
 
+mod listing;
 mod selector;
 mod times;
 

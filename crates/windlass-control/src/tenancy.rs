@@ -27,7 +27,7 @@ pub use audit::{Subject, put_event};
 pub use delete::{DeleteApp, Deletion, MAX_APPS_PER_DELETION};
 pub use domains::{MAX_DOMAIN_CHARS, NewDomain};
 pub use operations::{complete_operation, put_operation};
-pub use organizations::{NewOrganization, OrganizationPatch};
+pub use organizations::{NewOrganization, OrganizationCounts, OrganizationPatch};
 pub use roles::{is_space_role, role_word};
 pub use spaces::{NewSpace, SpacePatch};
 

@@ -9,7 +9,7 @@ const INVALID: &str = "Invalid label_selector value";
 
 /// One requirement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Requirement {
+pub(super) enum Requirement {
     Exists(String),
     Absent(String),
     In(String, Vec<String>),
@@ -37,6 +37,11 @@ impl LabelSelector {
                     labels.get(key).is_none_or(|value| !values.contains(value))
                 }
             })
+    }
+
+    /// The requirements.
+    pub(super) fn requirements(&self) -> &[Requirement] {
+        &self.requirements
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, String> {

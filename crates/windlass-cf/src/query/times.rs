@@ -9,7 +9,7 @@ use crate::time::parse_rfc3339;
 
 /// How a time is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
+pub(super) enum Comparison {
     Less,
     LessOrEqual,
     Greater,
@@ -39,6 +39,16 @@ impl TimeFilter {
                     Comparison::Greater => second > *bound,
                     Comparison::GreaterOrEqual => second >= *bound,
                 })
+    }
+
+    /// Seconds that a time must be one of.
+    pub(super) fn equal(&self) -> Option<&[i64]> {
+        self.equal.as_deref()
+    }
+
+    /// Bounds that a time must keep, in seconds.
+    pub(super) fn bounds(&self) -> &[(Comparison, i64)] {
+        &self.bounds
     }
 
     pub(super) fn parse(

@@ -220,6 +220,29 @@ impl Identity {
             .await?)
     }
 
+    /// Ids of users whose name contains one of these texts, letters compared without case.
+    pub async fn ids_with_name_parts(&self, parts: &[String]) -> Result<Vec<UserId>, Error> {
+        let parts: Vec<String> = parts.iter().map(|part| part.to_lowercase()).collect();
+        self.store
+            .read_list(move |reader| {
+                let users = reader.all::<User>(Vec::new())?;
+                Ok(users
+                    .into_iter()
+                    .filter(|user| {
+                        let name = user.name.to_lowercase();
+                        parts.iter().any(|part| name.contains(part))
+                    })
+                    .map(|user| user.id)
+                    .collect())
+            })
+            .await
+    }
+
+    /// Whether this is the user's password.
+    pub async fn password_fits(&self, user: &User, password: &str) -> Result<bool, Error> {
+        self.verify_password(password, user.password_hash.clone()).await
+    }
+
     /// Whether there is any user at all (the first start creates one).
     pub fn has_users(&self) -> Result<bool, Error> {
         Ok(self.store.read(|reader| reader.count::<User>(&[]))? > 0)

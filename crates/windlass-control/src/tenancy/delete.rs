@@ -23,7 +23,7 @@ pub const MAX_APPS_PER_DELETION: u64 = Page::MAX_LIMIT as u64;
 const BATCH: u32 = Page::MAX_LIMIT;
 
 /// Deletes one app inside the commit: ends its releases, tasks and builds, frees its name.
-pub type DeleteApp = fn(&mut Tx<'_>, &AppRecord, &By) -> Result<(), Error>;
+pub type DeleteApp = Box<dyn FnMut(&mut Tx<'_>, &AppRecord, &By) -> Result<(), Error> + Send>;
 
 /// What a deletion did in its commit.
 #[derive(Debug, Clone)]
@@ -172,7 +172,7 @@ fn end_apps(
     kind: &str,
     subject: &str,
     apps: Vec<AppRecord>,
-    delete_app: DeleteApp,
+    mut delete_app: DeleteApp,
     by: &By,
 ) -> Result<Deletion, Error> {
     for app in &apps {

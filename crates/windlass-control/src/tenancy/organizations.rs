@@ -2,7 +2,9 @@
 
 use serde_json::json;
 use windlass_engine::id::OrganizationId;
-use windlass_engine::records::{Actor, Metadata, Organization, Quota};
+use windlass_engine::records::{
+    Actor, Domain, Metadata, Organization, Quota, Route, ServiceInstance, Space,
+};
 use windlass_store::{Column, Filter, ListPage, ListQuery, StoreError, Unique, Usage};
 
 use super::{Subject, Tenancy, check_name, live_organization, put_event};
@@ -33,6 +35,19 @@ pub struct OrganizationPatch {
     pub quota: Option<Quota>,
     /// New labels and annotations (whole).
     pub metadata: Option<Metadata>,
+}
+
+/// What an organization has and uses.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OrganizationCounts {
+    /// What counts against its quota.
+    pub usage: Usage,
+    /// Routes in its spaces.
+    pub routes: u64,
+    /// Service instances in its spaces.
+    pub service_instances: u64,
+    /// Its private domains.
+    pub domains: u64,
 }
 
 impl Tenancy {
@@ -161,10 +176,29 @@ impl Tenancy {
 
     /// What the apps and tasks of an organization use now.
     pub fn usage(&self, id: &OrganizationId) -> Result<Usage, Error> {
+        Ok(self.store.read(|reader| reader.organization_usage(id))?)
+    }
+
+    /// What an organization has and uses now.
+    pub async fn organization_counts(
+        &self,
+        id: &OrganizationId,
+    ) -> Result<OrganizationCounts, Error> {
         let id = id.clone();
-        Ok(self
-            .store
-            .read(move |reader| reader.organization_usage(&id))?)
+        self.store
+            .read_list(move |reader| {
+                let here = || Filter::is(Column::Organization, id.as_str());
+                let spaces = reader.all::<Space>(vec![here()])?;
+                let in_spaces =
+                    Filter::one_of(Column::Space, spaces.iter().map(|space| space.id.as_str()));
+                Ok(OrganizationCounts {
+                    usage: reader.organization_usage(&id)?,
+                    routes: reader.count::<Route>(&[in_spaces.clone()])?,
+                    service_instances: reader.count::<ServiceInstance>(&[in_spaces])?,
+                    domains: reader.count::<Domain>(&[here()])?,
+                })
+            })
+            .await
     }
 }
 

@@ -154,6 +154,24 @@ impl Tenancy {
         }))
     }
 
+    /// Users with a role in a space, or anywhere in an organization.
+    pub async fn members(
+        &self,
+        organization: &OrganizationId,
+        space: Option<&SpaceId>,
+    ) -> Result<Vec<UserId>, Error> {
+        let filter = match space {
+            Some(space) => Filter::is(Column::Space, space.as_str()),
+            None => Filter::is(Column::Organization, organization.as_str()),
+        };
+        let roles: Vec<Role> =
+            self.store.read_list(move |reader| reader.all(vec![filter])).await?;
+        let mut users: Vec<UserId> = roles.into_iter().map(|role| role.user).collect();
+        users.sort();
+        users.dedup();
+        Ok(users)
+    }
+
     /// Roles that the caller sees: those of organizations and of spaces that they see.
     pub async fn list_roles(
         &self,

@@ -1,0 +1,244 @@
+//! The router of this dialect, and what holds for every request: an id, no panic that gets out,
+//! the dialect's own answer for paths that do not exist.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use windlass_control::error::Error;
+use windlass_control::identity::Identity;
+use windlass_control::principal::Principal;
+use windlass_control::tenancy::{DeleteApp, Tenancy};
+use windlass_engine::id::{OperationId, OrganizationId, SpaceId};
+use windlass_engine::records::Dialect;
+
+use crate::error::ApiError;
+use crate::links::Urls;
+
+/// Header that names a request in answers and logs.
+pub const REQUEST_ID: &str = "x-vcap-request-id";
+/// Longest id that is taken over from a client, characters.
+const MAX_CLIENT_ID_CHARS: usize = 64;
+
+/// What every handler can reach. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct CfState {
+    inner: Arc<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    identity: Identity,
+    tenancy: Tenancy,
+    urls: Urls,
+}
+
+impl CfState {
+    /// State of a dialect that is reached at `urls`.
+    pub fn new(identity: Identity, tenancy: Tenancy, urls: Urls) -> Self {
+        Self {
+            inner: Arc::new(Parts {
+                identity,
+                tenancy,
+                urls,
+            }),
+        }
+    }
+
+    /// Users and tokens.
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// Organizations and what belongs to them.
+    pub fn tenancy(&self) -> &Tenancy {
+        &self.inner.tenancy
+    }
+
+    /// Deletes a space with everything in it.
+    ///
+    /// # Errors
+    /// Those of `Tenancy::delete_space`.
+    pub(crate) async fn delete_space(
+        &self,
+        principal: &Principal,
+        id: &SpaceId,
+    ) -> Result<OperationId, Error> {
+        let tenancy = self.tenancy();
+        let deletion = tenancy
+            .delete_space(&principal.actor(), Dialect::CloudFoundry, id, refuse_apps())
+            .await?;
+        Ok(deletion.operation)
+    }
+
+    /// Deletes an organization with all its spaces.
+    ///
+    /// # Errors
+    /// Those of `Tenancy::delete_organization`.
+    pub(crate) async fn delete_organization(
+        &self,
+        principal: &Principal,
+        id: &OrganizationId,
+    ) -> Result<OperationId, Error> {
+        let tenancy = self.tenancy();
+        let deletion = tenancy
+            .delete_organization(&principal.actor(), Dialect::CloudFoundry, id, refuse_apps())
+            .await?;
+        Ok(deletion.operation)
+    }
+
+    /// Own addresses.
+    pub fn urls(&self) -> &Urls {
+        &self.inner.urls
+    }
+}
+
+/// Until apps can be deleted in the same commit, a tenant that holds some is not deleted.
+fn refuse_apps() -> DeleteApp {
+    Box::new(|_, app, _| {
+        Err(Error::Conflict(format!(
+            "delete the app {} first",
+            app.name
+        )))
+    })
+}
+
+/// The whole dialect.
+pub fn router(state: CfState) -> Router {
+    let resources = Router::new()
+        .merge(crate::root::routes())
+        .merge(crate::uaa::routes())
+        .merge(crate::organizations::routes())
+        .merge(crate::spaces::routes())
+        .merge(crate::roles::routes())
+        .merge(crate::users::routes())
+        .merge(crate::domains::routes())
+        .merge(crate::feature_flags::routes())
+        .merge(crate::quotas::routes())
+        .merge(crate::jobs::routes())
+        .merge(crate::audit_events::routes())
+        .merge(crate::stacks::routes())
+        .merge(crate::buildpacks::routes())
+        .merge(crate::info::routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .with_state(state);
+    // The outer router exists so that a path can be changed before it is matched.
+    Router::new()
+        .fallback_service(resources)
+        .layer(from_fn(every_request))
+}
+
+async fn unknown() -> ApiError {
+    ApiError::unknown_request()
+}
+
+/// Wraps each request: gives it an id, drops a trailing slash, turns a panic into a 500.
+async fn every_request(mut request: Request, next: Next) -> Response {
+    let id = request_id(&request);
+    if let Some(uri) = without_trailing_slash(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            tracing::error!(request.id = %id, "a handler panicked: {}", panic_text(&*panic));
+            ApiError::internal(&id).into_response()
+        }
+    };
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// A new id, after the client's own when it sent one.
+fn request_id(request: &Request) -> String {
+    let own = uuid::Uuid::new_v4();
+    let theirs = request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    let usable = theirs.filter(|text| {
+        text.len() <= MAX_CLIENT_ID_CHARS
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    });
+    usable.map_or_else(|| own.to_string(), |text| format!("{text}::{own}"))
+}
+
+/// Some clients end collection paths with a slash.
+fn without_trailing_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if path == "/" || !path.ends_with('/') {
+        return None;
+    }
+    let shorter = path.trim_end_matches('/');
+    let shorter = if shorter.is_empty() { "/" } else { shorter };
+    let text = match uri.query() {
+        Some(query) => format!("{shorter}?{query}"),
+        None => shorter.to_owned(),
+    };
+    text.parse().ok()
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[test]
+    fn slashes_at_the_end_go() {
+        let change =
+            |text: &str| without_trailing_slash(&text.parse().unwrap()).map(|uri| uri.to_string());
+        assert_eq!(
+            change("/v3/buildpacks/?a=b"),
+            Some("/v3/buildpacks?a=b".to_owned())
+        );
+        assert_eq!(change("/v3/buildpacks"), None);
+        assert_eq!(change("/"), None);
+        assert_eq!(change("//"), Some("/".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_with_an_id_and_no_details() {
+        async fn boom() -> &'static str {
+            panic!("the password is secret")
+        }
+        let app = Router::new()
+            .route("/", get(boom))
+            .layer(from_fn(every_request));
+        let request = Request::builder()
+            .uri("/")
+            .header(REQUEST_ID, "mine")
+            .body(Body::empty())
+            .unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), 500);
+        let id = response.headers()[REQUEST_ID].to_str().unwrap().to_owned();
+        assert!(id.starts_with("mine::"));
+        let body = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text.contains(&id) && !text.contains("secret"), "{text}");
+    }
+}
