@@ -1,10 +1,40 @@
-//! Under construction.
+//! The shell of Windlass: use cases, workers, staging, identity.
+//!
+//! [`control::Control`] is what dialects and command line call. A use case is one commit through
+//! the engine ([`commit`](crate::control::Control)), after which routes are put in force and the
+//! app's worker is woken; nothing that matters is kept in memory. No wire format of any dialect
+//! is known here.
 
 pub mod archive;
 pub mod blobs;
+mod builds;
+pub mod clock;
+pub mod commands;
+mod commit;
+pub mod control;
 pub mod error;
+pub mod history;
 pub mod identity;
+pub mod launch;
+pub mod listing;
+pub mod lists;
+pub mod logs;
+pub mod numbered_revisions;
+mod observe;
+pub mod packages;
 pub mod principal;
+pub mod routes;
+mod routing;
+pub mod run_name;
 pub mod secrets;
+pub mod settings;
 pub mod staging;
+mod start;
 pub mod tenancy;
+pub mod testing;
+mod worker;
+
+pub use commit::Committed;
+pub use control::{Control, Extra, Parts};
+pub use error::Error;
+pub use settings::ControlSettings;

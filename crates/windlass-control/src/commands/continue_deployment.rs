@@ -1,0 +1,35 @@
+//! Continuing a paused deployment.
+
+use windlass_engine::id::ReleaseId;
+use windlass_engine::input::Input;
+use windlass_engine::rejection::Rejection;
+
+use crate::control::{Control, Extra};
+use crate::error::Error;
+use crate::history::ReleaseRecord;
+
+impl Control {
+    /// Opens the gate of a paused deployment.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when it is not paused, [`Error::NotFound`].
+    pub async fn continue_deployment(
+        &self,
+        id: &ReleaseId,
+        extra: Extra,
+    ) -> Result<ReleaseRecord, Error> {
+        let record = self.release(id)?;
+        let input = Input::ContinueRelease(id.clone());
+        let done = self
+            .commit_with(&record.app, input, extra, |_, _| Ok(()))
+            .await;
+        match done {
+            Ok(_) => self.release(id),
+            Err(Error::Rejected(Rejection::UnknownRelease(_))) => {
+                let state = self.release(id)?.release.state;
+                Err(Rejection::NotContinuable { state }.into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

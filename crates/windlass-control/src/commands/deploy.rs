@@ -1,0 +1,88 @@
+//! Creating a deployment.
+
+use windlass_engine::id::{AppId, ReleaseId};
+use windlass_engine::input::{DeployCommand, Input};
+use windlass_engine::records::SecretValue;
+use windlass_store::{ReleaseRow, Tx};
+
+use crate::commit::Committed;
+use crate::control::{Control, Extra};
+use crate::error::Error;
+use crate::history::{ReleaseDetail, ReleaseRecord};
+
+/// A deployment to create.
+#[derive(Debug, Clone)]
+pub struct NewDeployment {
+    /// Of which app.
+    pub app: AppId,
+    /// What the engine is told.
+    pub command: DeployCommand,
+    /// What only the dialect needs.
+    pub detail: ReleaseDetail,
+    /// Secret values that the command's edits refer to and that are not stored yet.
+    pub secrets: Vec<SecretValue>,
+}
+
+impl Control {
+    /// Creates a deployment. `more` runs in the same commit, after the release is recorded.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`], [`Error::NotFound`].
+    pub async fn deploy<F>(
+        &self,
+        new: NewDeployment,
+        extra: Extra,
+        more: F,
+    ) -> Result<ReleaseRecord, Error>
+    where
+        F: FnOnce(&mut Tx<'_>, &Committed, &mut ReleaseDetail) -> Result<(), Error>
+            + Send
+            + 'static,
+    {
+        let NewDeployment {
+            app,
+            command,
+            mut detail,
+            secrets,
+        } = new;
+        let id = command.release.clone();
+        let (_, record) = self
+            .commit_with(&app, Input::Deploy(command), extra, move |tx, committed| {
+                for value in &secrets {
+                    tx.put(value)?;
+                }
+                more(tx, committed, &mut detail)?;
+                change_detail(tx, &id, |own| *own = detail)
+            })
+            .await?;
+        Ok(record)
+    }
+
+    /// Changes what only the dialect needs of a release (metadata).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn update_deployment<F>(
+        &self,
+        id: &ReleaseId,
+        change: F,
+    ) -> Result<ReleaseRecord, Error>
+    where
+        F: FnOnce(&mut ReleaseDetail) + Send + 'static,
+    {
+        let id = id.clone();
+        crate::commit::write(self.store(), move |tx| change_detail(tx, &id, change)).await
+    }
+}
+
+fn change_detail(
+    tx: &mut Tx<'_>,
+    id: &ReleaseId,
+    change: impl FnOnce(&mut ReleaseDetail),
+) -> Result<ReleaseRecord, Error> {
+    let row: ReleaseRow = tx.get(id)?.ok_or(Error::NotFound { what: "deployment" })?;
+    let mut record = ReleaseRecord::from_row(&row)?;
+    change(&mut record.detail);
+    tx.put(&record.to_row()?)?;
+    Ok(record)
+}

@@ -1,0 +1,292 @@
+//! `Control`: everything that the dialects and the command line may ask for.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Notify, Semaphore};
+use windlass_engine::id::AppId;
+use windlass_engine::input::Input;
+use windlass_engine::records::AuditEvent;
+use windlass_router::RouterLink;
+use windlass_runtime::Driver;
+use windlass_store::{Store, Tx};
+
+use crate::blobs::{BlobLimits, Blobs, Resources, ResourcesLimits};
+use crate::clock;
+use crate::commit::{CommitSettings, Committed, apply, write};
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::secrets::Secrets;
+use crate::settings::ControlSettings;
+use crate::staging::{Buildpacks, Droplets};
+use crate::tenancy::Tenancy;
+
+/// The use cases of Windlass. Clones share everything.
+#[derive(Clone)]
+pub struct Control {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: ControlSettings,
+    commit_settings: CommitSettings,
+    store: Store,
+    secrets: Secrets,
+    identity: Identity,
+    tenancy: Tenancy,
+    blobs: Blobs,
+    resources: Resources,
+    buildpacks: Buildpacks,
+    droplets: Droplets,
+    driver: Arc<dyn Driver>,
+    routes: RouterLink,
+    starts: Semaphore,
+    workers: Mutex<Workers>,
+}
+
+/// Workers that run, by app.
+#[derive(Default)]
+pub(crate) struct Workers {
+    pub(crate) running: BTreeMap<AppId, Arc<Notify>>,
+    /// Set when everything is being stopped: no plan is carried out and no fact taken in any more.
+    pub(crate) closed: bool,
+}
+
+/// What [`Control::open`] needs beside the settings.
+pub struct Parts {
+    /// The open database.
+    pub store: Store,
+    /// The keys.
+    pub secrets: Secrets,
+    /// Name of this boot of the machine.
+    pub boot_id: String,
+    /// What runs things.
+    pub driver: Arc<dyn Driver>,
+    /// Where drivers report.
+    pub observations: tokio::sync::mpsc::Receiver<windlass_runtime::Observation>,
+    /// Where routers connect.
+    pub router_listener: UnixListener,
+    /// The table file.
+    pub table_path: std::path::PathBuf,
+    /// Address of the token endpoint, as tokens name it.
+    pub issuer: String,
+}
+
+/// What goes into the commit of a command beside the command itself.
+#[derive(Debug, Clone, Default)]
+pub struct Extra {
+    /// Rows of the audit trail. Their stamps are set by the commit.
+    pub audit: Vec<AuditEvent>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// Takes over a data directory: adopts what runs, goes on where it was, begins to observe.
+    /// Must be called within a runtime.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when something of the data directory can't be used.
+    pub async fn open(settings: ControlSettings, parts: Parts) -> Result<Self, Error> {
+        let data = settings.data_dir.clone();
+        let blobs =
+            Blobs::open(data.join("blobs"), BlobLimits::default()).map_err(Error::internal)?;
+        let resources = Resources::open(data.join("resources"), ResourcesLimits::default())
+            .map_err(Error::internal)?;
+        let buildpacks = Buildpacks::install(data.join("buildpacks")).map_err(Error::internal)?;
+        let droplets = Droplets::open(blobs.clone(), data.join("droplets"), &parts.boot_id)
+            .map_err(Error::internal)?;
+        let epoch = Self::table_epoch(&parts.store)?;
+        let (routes, router_events) = RouterLink::open(
+            parts.router_listener,
+            &parts.table_path,
+            &parts.boot_id,
+            epoch,
+        )
+        .map_err(Error::internal)?;
+        let wall: crate::identity::WallClock = Arc::new(clock::wall);
+        let inner = Inner {
+            commit_settings: CommitSettings {
+                port_range: settings.port_range.clone(),
+                uid_range: settings.uid_range.clone(),
+                build_slots: settings.build_slots,
+            },
+            identity: Identity::new(
+                parts.store.clone(),
+                parts.secrets.clone(),
+                wall.clone(),
+                &parts.issuer,
+            ),
+            tenancy: Tenancy::new(parts.store.clone(), wall),
+            starts: Semaphore::new(settings.starts_at_once.max(1)),
+            workers: Mutex::new(Workers::default()),
+            driver: parts.driver,
+            secrets: parts.secrets,
+            store: parts.store,
+            settings,
+            blobs,
+            resources,
+            buildpacks,
+            droplets,
+            routes,
+        };
+        let control = Self {
+            inner: Arc::new(inner),
+        };
+        control
+            .begin(&parts.boot_id, parts.observations, router_events)
+            .await?;
+        Ok(control)
+    }
+
+    /// Least epoch of the table file: raised by a restore.
+    fn table_epoch(store: &Store) -> Result<u64, Error> {
+        let text: Option<String> =
+            store.read(|reader| Ok::<_, Error>(reader.meta("table_epoch")?))?;
+        Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
+    /// Users, tokens, rights.
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// Organizations, spaces, roles, domains.
+    pub fn tenancy(&self) -> &Tenancy {
+        &self.inner.tenancy
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &ControlSettings {
+        &self.inner.settings
+    }
+
+    /// The blobs.
+    pub fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+
+    /// Files that clients need not send again.
+    pub fn resources(&self) -> &Resources {
+        &self.inner.resources
+    }
+
+    /// The buildpacks.
+    pub fn buildpacks(&self) -> &Buildpacks {
+        &self.inner.buildpacks
+    }
+
+    /// What runs things.
+    pub fn driver(&self) -> &Arc<dyn Driver> {
+        &self.inner.driver
+    }
+
+    /// The link to the routers.
+    pub fn routes(&self) -> &RouterLink {
+        &self.inner.routes
+    }
+
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.inner.secrets
+    }
+
+    pub(crate) fn droplets(&self) -> &Droplets {
+        &self.inner.droplets
+    }
+
+    pub(crate) fn starts(&self) -> &Semaphore {
+        &self.inner.starts
+    }
+
+    pub(crate) fn workers(&self) -> &Mutex<Workers> {
+        &self.inner.workers
+    }
+
+    pub(crate) fn commit_settings(&self) -> &CommitSettings {
+        &self.inner.commit_settings
+    }
+
+    /// Directory of the logs of an app.
+    pub fn app_logs_dir(&self, app: &AppId) -> std::path::PathBuf {
+        self.settings().logs_dir().join(app.as_str())
+    }
+
+    /// Directory of a run.
+    pub(crate) fn run_dir(&self, run: &str) -> std::path::PathBuf {
+        self.settings().runs_dir().join(run)
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        &self.settings().data_dir
+    }
+
+    /// Folds an input into an app, makes it durable, puts the routes in force, wakes the worker.
+    pub(crate) async fn commit(&self, app: &AppId, input: Input) -> Result<Committed, Error> {
+        self.commit_with(app, input, Extra::default(), |_, _| Ok(()))
+            .await
+            .map(|(done, ())| done)
+    }
+
+    /// The same, with more in the same commit.
+    pub(crate) async fn commit_with<T, F>(
+        &self,
+        app: &AppId,
+        input: Input,
+        extra: Extra,
+        more: F,
+    ) -> Result<(Committed, T), Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>, &Committed) -> Result<T, Error> + Send + 'static,
+    {
+        let id = app.clone();
+        let settings = self.commit_settings().clone();
+        let (committed, value) = write(self.store(), move |tx| {
+            let committed = apply(tx, &id, &input, Some(&settings))?;
+            put_audit(tx, extra.audit)?;
+            let value = more(tx, &committed)?;
+            Ok((committed, value))
+        })
+        .await?;
+        self.act(&committed);
+        Ok((committed, value))
+    }
+
+    /// What follows a commit: routes in force first, then the worker is woken.
+    pub(crate) fn act(&self, committed: &Committed) {
+        if !committed.changed {
+            return;
+        }
+        match self.publish(&committed.state, &committed.plan) {
+            Ok(position) => self.follow_acknowledgement(committed, position, None),
+            Err(error) => {
+                tracing::error!(app.id = %committed.state.app, "routes not published: {error}");
+            }
+        }
+        self.wake(&committed.state.app);
+    }
+}
+
+/// Writes rows of the audit trail with the stamps of this commit.
+pub(crate) fn put_audit(tx: &mut Tx<'_>, events: Vec<AuditEvent>) -> Result<(), Error> {
+    let wall = clock::wall();
+    for mut event in events {
+        event.stamps.created_at = wall;
+        event.stamps.updated_at = wall;
+        event.stamps.created_commit = tx.commit_number();
+        tx.put(&event)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! Facts from the driver and the router enter the engine here, one commit each.
+
+use tokio::sync::mpsc::Receiver;
+use windlass_engine::app::RunState;
+use windlass_engine::build::BuildOutcome;
+use windlass_engine::id::{AppId, BuildId, PlanGeneration};
+use windlass_engine::input::{Input, Observation};
+use windlass_engine::instance::{ExitReason, RunExit};
+use windlass_router::RouterEvent;
+use windlass_runtime as runtime;
+use windlass_store::Tx;
+
+use crate::clock;
+use crate::commit::Committed;
+use crate::control::{Control, Extra};
+use crate::error::Error;
+use crate::run_name::RunName;
+
+impl Control {
+    /// Takes observations until the driver ends.
+    pub(crate) async fn observe_driver(self, mut observations: Receiver<runtime::Observation>) {
+        while let Some(seen) = observations.recv().await {
+            self.take_in(seen).await;
+        }
+    }
+
+    /// Takes events until the link ends.
+    pub(crate) async fn observe_router(self, mut events: Receiver<RouterEvent>) {
+        while let Some(event) = events.recv().await {
+            match event {
+                RouterEvent::Empty {
+                    upstream,
+                    upgraded: _,
+                } => self.upstream_empty(&upstream).await,
+                // The router leaves it out by itself; its health is the shim's to judge.
+                RouterEvent::Unreachable { upstream } => {
+                    tracing::info!(run = %upstream, "the router can't connect to an instance");
+                }
+                RouterEvent::Wanted { version } => {
+                    tracing::debug!(%version, "a request waits for a version on demand");
+                }
+            }
+        }
+    }
+
+    async fn upstream_empty(&self, upstream: &str) {
+        let Ok(RunName::Instance { app, instance, .. }) = upstream.parse() else {
+            return;
+        };
+        let generation = match self.state(&app) {
+            Ok(Some(state)) => state.plan_generation,
+            Ok(None) => return,
+            Err(_) => PlanGeneration(0),
+        };
+        self.observe(
+            &app,
+            Observation::InstanceEmpty {
+                instance,
+                generation,
+            },
+        )
+        .await;
+    }
+
+    /// Folds one observation of the driver. Repeated ones change nothing.
+    pub(crate) async fn take_in(&self, seen: runtime::Observation) {
+        if self.is_closed() {
+            return;
+        }
+        let name: RunName = match seen.run().parse() {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::warn!("{error}");
+                return;
+            }
+        };
+        let taken = match seen {
+            runtime::Observation::Started { .. } => self.run_started(&name).await,
+            runtime::Observation::Routable { routable, .. } => {
+                self.run_routable(&name, routable).await
+            }
+            runtime::Observation::Exited { exit, .. } => {
+                self.run_ended(&name, to_exit(&exit)).await
+            }
+            runtime::Observation::Lost { .. } => {
+                self.run_ended(&name, RunExit::new(ExitReason::Lost)).await
+            }
+        };
+        match taken {
+            Ok(()) | Err(Error::NotFound { .. }) => {}
+            Err(error) => tracing::warn!(run = %name, "an observation was not taken in: {error}"),
+        }
+    }
+
+    async fn run_started(&self, name: &RunName) -> Result<(), Error> {
+        if let RunName::Task(task) = name {
+            let app = self.app_of_task(task)?;
+            let seen = Observation::TaskStarted { task: task.clone() };
+            self.commit(&app, Input::Observe(seen)).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_routable(&self, name: &RunName, routable: bool) -> Result<(), Error> {
+        if let RunName::Instance { app, instance, run } = name {
+            let seen = Observation::InstanceRunning {
+                instance: *instance,
+                run: *run,
+                routable,
+            };
+            self.commit(app, Input::Observe(seen)).await?;
+        }
+        Ok(())
+    }
+
+    /// A run is over: the engine is told, its port rests, its directory goes.
+    pub(crate) async fn run_ended(&self, name: &RunName, exit: RunExit) -> Result<(), Error> {
+        let text = name.to_string();
+        match name {
+            RunName::Instance { app, instance, run } => {
+                let seen = Observation::InstanceExited {
+                    instance: *instance,
+                    run: *run,
+                    exit,
+                };
+                self.end_with(app, seen, release_port(text.clone())).await?;
+            }
+            RunName::Task(task) => {
+                let app = self.app_of_task(task)?;
+                let seen = Observation::TaskExited {
+                    task: task.clone(),
+                    exit,
+                };
+                self.end_with(&app, seen, |_, _| Ok(())).await?;
+            }
+            RunName::Build { build, run } => {
+                self.build_run_ended(build, *run, &text, &exit).await?;
+            }
+            RunName::Job { release, component } => {
+                let app = self.app_of_release(release)?;
+                let seen = Observation::JobEnded {
+                    release: release.clone(),
+                    component: component.clone(),
+                    succeeded: exit.is_success(),
+                };
+                self.end_with(&app, seen, |_, _| Ok(())).await?;
+            }
+        }
+        if let Err(error) = self.driver().forget(&text).await {
+            tracing::debug!(run = %text, "its directory stays for now: {error}");
+        }
+        Ok(())
+    }
+
+    async fn end_with<F>(&self, app: &AppId, seen: Observation, more: F) -> Result<(), Error>
+    where
+        F: FnOnce(&mut Tx<'_>, &Committed) -> Result<(), Error> + Send + 'static,
+    {
+        let (committed, ()) = self
+            .commit_with(app, Input::Observe(seen), Extra::default(), more)
+            .await?;
+        if committed.state.run == RunState::Deleted {
+            self.settle_operation(app).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the engine of a build that ended, together with what it made.
+    pub(crate) async fn end_build(
+        &self,
+        app: &AppId,
+        build: &BuildId,
+        run: u32,
+        outcome: Option<BuildOutcome>,
+        more: impl FnOnce(&mut Tx<'_>, &Committed) -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let seen = Observation::BuildEnded {
+            build: build.clone(),
+            run,
+            outcome,
+        };
+        self.end_with(app, seen, more).await?;
+        // A slot may be free now: builds of other apps may wait for it.
+        self.wake_waiting_builds().await;
+        Ok(())
+    }
+}
+
+fn release_port(run: String) -> impl FnOnce(&mut Tx<'_>, &Committed) -> Result<(), Error> {
+    move |tx, _| Ok(tx.release_ports(&run, clock::uptime())?)
+}
+
+/// The engine's form of an exit.
+pub(crate) fn to_exit(exit: &runtime::Exit) -> RunExit {
+    let (reason, detail) = match &exit.reason {
+        runtime::ExitReason::Exited => (ExitReason::Exited, None),
+        runtime::ExitReason::OutOfMemory => (ExitReason::OutOfMemory, None),
+        runtime::ExitReason::OutOfDisk => (ExitReason::OutOfDisk, None),
+        runtime::ExitReason::StartTimeout => (ExitReason::StartTimeout, None),
+        runtime::ExitReason::Liveness => (ExitReason::Liveness, None),
+        runtime::ExitReason::TimeLimit => (ExitReason::TimeLimit, None),
+        runtime::ExitReason::Stopped => (ExitReason::Stopped, None),
+        runtime::ExitReason::LaunchFailed(text) => (ExitReason::LaunchFailed, Some(text.clone())),
+    };
+    RunExit {
+        reason,
+        code: exit.code,
+        signal: exit.signal,
+        detail,
+    }
+}

@@ -1,0 +1,297 @@
+//! The route table as control sees it: groups from plans, hosts from routes.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use windlass_engine::app::AppState;
+use windlass_engine::id::{AppId, CommitNumber, ComponentName, PlanGeneration};
+use windlass_engine::input::{Input, Observation};
+use windlass_engine::plan::{Plan, VersionShare, plan};
+use windlass_engine::records::Route;
+use windlass_router::{
+    Acknowledgement, Change, Destination, Group, GroupId, HostRoutes, Position, RouteRule, Table,
+    TargetKind, Upstream, Version,
+};
+use windlass_store::{Column, Filter};
+
+use crate::clock;
+use crate::commit::{Committed, read_state};
+use crate::control::Control;
+use crate::error::Error;
+use crate::run_name::RunName;
+
+/// Cookie that pins a client to an instance.
+const STICKY_COOKIES: [&str; 1] = ["JSESSIONID"];
+/// How long a background wait for the router goes on before it looks again, seconds.
+const ACKNOWLEDGE_ROUND_SECS: u64 = 30;
+
+/// Name of the group of a routed component.
+pub fn group_of(app: &AppId, component: &ComponentName) -> GroupId {
+    format!("{app}/{component}")
+}
+
+impl Control {
+    /// Publishes the groups of a state that was just committed. The command itself does this,
+    /// before any driver call.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the table file can't be written; then nothing was sent.
+    pub(crate) fn publish(&self, state: &AppState, plan: &Plan) -> Result<Position, Error> {
+        let changes = self.group_changes(state, plan)?;
+        self.routes().publish(changes).map_err(Error::internal)
+    }
+
+    fn group_changes(&self, state: &AppState, plan: &Plan) -> Result<Vec<Change>, Error> {
+        let ports = self.ports_of(&state.app)?;
+        let generation = state.plan_generation.0;
+        if state.run == windlass_engine::app::RunState::Deleted {
+            return Ok(plan
+                .routes
+                .keys()
+                .map(|component| Change::RemoveGroup {
+                    group: group_of(&state.app, component),
+                    plan_generation: generation,
+                })
+                .collect());
+        }
+        Ok(plan
+            .routes
+            .iter()
+            .map(|(component, versions)| Change::PutGroup {
+                group: group_of(&state.app, component),
+                value: self.group(state, versions, &ports, generation),
+            })
+            .collect())
+    }
+
+    fn group(
+        &self,
+        state: &AppState,
+        versions: &[VersionShare],
+        ports: &BTreeMap<String, u16>,
+        plan_generation: u64,
+    ) -> Group {
+        let address = self.settings().instance_address;
+        let upstream = |id: &windlass_engine::id::InstanceId| {
+            let instance = state.instances.get(id)?;
+            let name = RunName::Instance {
+                app: state.app.clone(),
+                instance: *id,
+                run: instance.run,
+            }
+            .to_string();
+            let port = *ports.get(&name)?;
+            Some(Upstream {
+                id: name,
+                address: SocketAddr::new(address, port),
+                index: instance.index,
+                public_id: crate::launch::instance_guid(&state.app, *id, instance.run),
+            })
+        };
+        Group {
+            app_id: state.app.to_string(),
+            plan_generation,
+            versions: versions
+                .iter()
+                .map(|version| Version {
+                    id: version.revision.to_string(),
+                    share: version.share,
+                    target: TargetKind::Instances {
+                        upstreams: version.instances.iter().filter_map(upstream).collect(),
+                    },
+                })
+                .collect(),
+            drain_limit_ms: state.settings.drain_limit_ms,
+            sticky_cookies: STICKY_COOKIES.map(str::to_owned).to_vec(),
+        }
+    }
+
+    fn ports_of(&self, app: &AppId) -> Result<BTreeMap<String, u16>, Error> {
+        self.store().read(|reader| {
+            Ok(reader
+                .ports(Some(app))?
+                .into_iter()
+                .map(|port| (port.run, port.port))
+                .collect())
+        })
+    }
+
+    /// Publishes the rules of one host, as the routes say now.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the table file can't be written.
+    pub fn publish_host(&self, full_host: &str, commit: CommitNumber) -> Result<Position, Error> {
+        let rules = self.host_rules(full_host)?;
+        let change = if rules.is_empty() {
+            Change::RemoveHost {
+                host: full_host.to_owned(),
+                commit: commit.0,
+            }
+        } else {
+            let value = HostRoutes {
+                commit: commit.0,
+                rules,
+            };
+            Change::PutHost {
+                host: full_host.to_owned(),
+                value,
+            }
+        };
+        self.routes().publish(vec![change]).map_err(Error::internal)
+    }
+
+    fn host_rules(&self, full_host: &str) -> Result<Vec<RouteRule>, Error> {
+        let routes: Vec<Route> = self.store().read(|reader| {
+            Ok::<_, Error>(reader.all::<Route>(vec![Filter::is(Column::FullHost, full_host)])?)
+        })?;
+        Ok(routes.iter().filter_map(rule).collect())
+    }
+
+    /// Replaces the whole table by what apps and routes say: the first thing after a start.
+    pub(crate) fn publish_everything(&self, states: &[AppState]) -> Result<Position, Error> {
+        let mut table = Table::default();
+        for state in states {
+            let plan = plan(state, clock::now(CommitNumber(0)));
+            for change in self.group_changes(state, &plan)? {
+                if let Change::PutGroup { group, value } = change {
+                    table.groups.insert(group, value);
+                }
+            }
+        }
+        let (routes, commit): (Vec<Route>, CommitNumber) = self.store().read(|reader| {
+            Ok::<_, Error>((reader.all::<Route>(Vec::new())?, reader.last_commit()?))
+        })?;
+        for route in &routes {
+            let Some(rule) = rule(route) else { continue };
+            let host = table.hosts.entry(route.full_host.clone()).or_default();
+            host.commit = commit.0;
+            host.rules.push(rule);
+        }
+        self.routes().replace(table).map_err(Error::internal)
+    }
+
+    /// Waits until every router uses a table, at most as long as an answer may take. `None` =
+    /// not yet.
+    pub(crate) async fn await_acknowledged(&self, position: Position) -> bool {
+        let wait = Duration::from_millis(self.settings().acknowledge_wait_ms);
+        matches!(
+            self.routes().wait_acknowledged(position, wait).await,
+            Acknowledgement::Acknowledged { .. }
+        )
+    }
+
+    /// Follows a published table until routers use it, and then tells the engine, if a release
+    /// waits for that to be safe. `since` is the moment of the cancel's commit, if this follows a
+    /// cancel directly.
+    pub(crate) fn follow_acknowledgement(
+        &self,
+        committed: &Committed,
+        position: Position,
+        since: Option<Instant>,
+    ) {
+        let waiting: Vec<_> = committed
+            .state
+            .releases
+            .iter()
+            .filter(|release| {
+                release
+                    .restore
+                    .as_ref()
+                    .is_some_and(|restore| !restore.safe && restore.zero_generation.is_some())
+            })
+            .map(|release| release.id.clone())
+            .collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let control = self.clone();
+        let app = committed.state.app.clone();
+        let generation = committed.state.plan_generation;
+        tokio::spawn(async move {
+            let wait = Duration::from_secs(ACKNOWLEDGE_ROUND_SECS);
+            while let Acknowledgement::NotYet { missing } =
+                control.routes().wait_acknowledged(position, wait).await
+            {
+                tracing::warn!(app.id = %app, ?missing, "the router has not switched yet");
+            }
+            let micros =
+                since.map(|since| u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX));
+            for release in waiting {
+                if let Some(micros) = micros {
+                    let seen = Observation::SafeMeasured { release, micros };
+                    control.observe(&app, seen).await;
+                }
+            }
+            control.acknowledged(&app, generation).await;
+        });
+    }
+
+    pub(crate) async fn acknowledged(&self, app: &AppId, generation: PlanGeneration) {
+        self.observe(app, Observation::RouterAcknowledged { generation })
+            .await;
+    }
+
+    /// Commits an observation. A failure is logged; the fact is seen again at the next look.
+    pub(crate) async fn observe(&self, app: &AppId, observation: Observation) {
+        match self.commit(app, Input::Observe(observation)).await {
+            Ok(_) | Err(Error::NotFound { .. }) => {}
+            Err(error) => {
+                tracing::warn!(app.id = %app, "an observation was not committed: {error}")
+            }
+        }
+    }
+
+    /// States of all apps, for the first publication.
+    pub(crate) fn all_states(&self) -> Result<Vec<AppState>, Error> {
+        const PAGE: u32 = 500;
+        let mut states = Vec::new();
+        let mut after: Option<AppId> = None;
+        loop {
+            let apps: Vec<AppId> = self
+                .store()
+                .read(|reader| Ok::<_, Error>(reader.apps_with_state(after.as_ref(), PAGE)?))?;
+            let Some(last) = apps.last().cloned() else {
+                return Ok(states);
+            };
+            for app in &apps {
+                if let Some(state) = self.state(app)? {
+                    states.push(state);
+                }
+            }
+            after = Some(last);
+        }
+    }
+
+    /// State of an app.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it can't be read.
+    pub fn state(&self, app: &AppId) -> Result<Option<AppState>, Error> {
+        self.store().read(|reader| {
+            Ok::<_, Error>(match reader.app_state(app)? {
+                Some(row) => Some(read_state(&row)?),
+                None => None,
+            })
+        })
+    }
+}
+
+fn rule(route: &Route) -> Option<RouteRule> {
+    let destinations: Vec<Destination> = route
+        .destinations
+        .iter()
+        .map(|destination| Destination {
+            group: group_of(&destination.app, &destination.component),
+            weight: destination.weight.map_or(1, u32::from),
+        })
+        .collect();
+    (!destinations.is_empty()).then(|| RouteRule {
+        route_id: route.id.to_string(),
+        path_prefix: route.path.clone(),
+        method: None,
+        headers: Vec::new(),
+        destinations,
+    })
+}

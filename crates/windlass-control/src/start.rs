@@ -1,0 +1,207 @@
+//! The start of control: take in what happened meanwhile, adopt what runs, go on.
+
+use tokio::sync::mpsc::Receiver;
+use windlass_engine::id::AppId;
+use windlass_engine::input::Observation;
+use windlass_router::RouterEvent;
+use windlass_runtime as runtime;
+use windlass_runtime::{RunPhase, RunStatus};
+
+use crate::commit::write;
+use crate::control::Control;
+use crate::error::Error;
+use crate::observe::to_exit;
+
+/// Boot in which control last ran; another one means that nothing of before runs.
+const BOOT_KEY: &str = "boot_id";
+/// Set while everything is stopped on purpose; then nothing of before runs either.
+const DOWN_KEY: &str = "stopped_all";
+/// How often everything is looked at anew without a hint, seconds: the net below lost hints.
+const RESYNC_SECS: u64 = 30;
+
+impl Control {
+    /// Adopts what runs and begins to observe.
+    pub(crate) async fn begin(
+        &self,
+        boot_id: &str,
+        observations: Receiver<runtime::Observation>,
+        router_events: Receiver<RouterEvent>,
+    ) -> Result<(), Error> {
+        let runs = self.driver().observe().await;
+        let fresh = self.is_fresh_boot(boot_id)?;
+        let apps: Vec<AppId> = self
+            .all_states()?
+            .into_iter()
+            .map(|state| state.app)
+            .collect();
+        for status in &runs {
+            self.take_in_status(status, fresh).await;
+        }
+        if fresh {
+            for app in &apps {
+                self.observe(app, Observation::Rebooted).await;
+            }
+        }
+        self.note_boot(boot_id).await?;
+        let states = self.all_states()?;
+        let position = self.publish_everything(&states)?;
+        tokio::spawn(self.clone().observe_driver(observations));
+        tokio::spawn(self.clone().observe_router(router_events));
+        tokio::spawn(self.clone().resync());
+        // Who waited for the router when control died goes on waiting.
+        for state in &states {
+            let (control, app, generation) =
+                (self.clone(), state.app.clone(), state.plan_generation);
+            let waits = state.releases.iter().any(|release| {
+                release
+                    .restore
+                    .as_ref()
+                    .is_some_and(|restore| !restore.safe)
+            });
+            if waits {
+                tokio::spawn(async move {
+                    if control.await_acknowledged(position).await {
+                        control.acknowledged(&app, generation).await;
+                    }
+                });
+            }
+        }
+        for app in &apps {
+            self.wake(app);
+        }
+        Ok(())
+    }
+
+    fn is_fresh_boot(&self, boot_id: &str) -> Result<bool, Error> {
+        let (known, down) = self
+            .store()
+            .read(|reader| Ok::<_, Error>((reader.meta(BOOT_KEY)?, reader.meta(DOWN_KEY)?)))?;
+        Ok(down.is_some() || known.is_some_and(|known| known != boot_id))
+    }
+
+    async fn note_boot(&self, boot_id: &str) -> Result<(), Error> {
+        let boot_id = boot_id.to_owned();
+        write(self.store(), move |tx| {
+            tx.put_meta(BOOT_KEY, &boot_id)?;
+            tx.delete_meta(DOWN_KEY)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What a run's own files say. After a reboot a run without a record of its end is left to
+    /// the one input that says that nothing runs.
+    async fn take_in_status(&self, status: &RunStatus, fresh: bool) {
+        let run = status.run.clone();
+        let seen = match (&status.phase, &status.exit) {
+            // Ended by `down`: as absent as after a reboot.
+            (RunPhase::Ended, Some(exit))
+                if fresh && exit.reason == runtime::ExitReason::Stopped =>
+            {
+                self.forget(&run).await;
+                return;
+            }
+            (RunPhase::Ended, Some(exit)) => {
+                let Ok(name) = run.parse() else { return };
+                if let Err(error) = self.run_ended(&name, to_exit(exit)).await {
+                    tracing::warn!(%run, "its end was not taken in: {error}");
+                }
+                return;
+            }
+            (RunPhase::Lost | RunPhase::Ended, _) => {
+                if fresh && run.starts_with("i.") {
+                    self.forget(&run).await;
+                    return;
+                }
+                runtime::Observation::Lost { run }
+            }
+            (RunPhase::Running, _) => runtime::Observation::Routable {
+                run,
+                routable: status.routable,
+            },
+            (RunPhase::Launching | RunPhase::Starting | RunPhase::Stopping, _) => {
+                if status.pid.is_none() {
+                    return;
+                }
+                let (pid, at_ms) = (status.pid.unwrap_or(0), status.started_at_ms.unwrap_or(0));
+                runtime::Observation::Started { run, pid, at_ms }
+            }
+        };
+        self.take_in(seen).await;
+    }
+
+    async fn forget(&self, run: &str) {
+        if let Err(error) = self.driver().forget(run).await {
+            tracing::debug!(%run, "its directory stays for now: {error}");
+        }
+    }
+
+    /// The safety net below lost hints: every half minute the driver tells everything again and
+    /// every app with work is looked at.
+    async fn resync(self) {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_secs(RESYNC_SECS)).await;
+            self.driver().resync().await;
+            self.wake_active();
+        }
+    }
+
+    fn wake_active(&self) {
+        const PAGE: u32 = 500;
+        let mut after: Option<AppId> = None;
+        loop {
+            let rows = self
+                .store()
+                .read(|reader| Ok::<_, Error>(reader.active_app_states(after.as_ref(), PAGE)?));
+            let Ok(rows) = rows else { return };
+            let Some(last) = rows.last() else { return };
+            after = Some(last.app.clone());
+            for row in &rows {
+                self.wake(&row.app);
+            }
+        }
+    }
+
+    /// Ends everything that runs, without changing what should run: the next start brings it
+    /// back. Control must end afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the decision could not be made durable.
+    pub async fn stop_everything(&self) -> Result<(), Error> {
+        write(self.store(), |tx| Ok(tx.put_meta(DOWN_KEY, "1")?)).await?;
+        self.close_workers();
+        for state in self.all_states()? {
+            let generation = u64::MAX;
+            let app = state.app.to_string();
+            let runs: Vec<_> = self
+                .driver()
+                .observe()
+                .await
+                .into_iter()
+                .filter(|status| status.app == app)
+                .map(|status| runtime::StopRun {
+                    run: status.run,
+                    grace_ms: state.settings.grace_ms,
+                })
+                .collect();
+            let desired = runtime::EnsureRuns {
+                app,
+                generation,
+                stop: runs,
+                ..Default::default()
+            };
+            if let Err(error) = self.driver().ensure(desired).await {
+                tracing::warn!(app.id = %state.app, "not stopped: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs that have not ended yet.
+    pub async fn running(&self) -> usize {
+        let runs = self.driver().observe().await;
+        runs.iter()
+            .filter(|status| !matches!(status.phase, RunPhase::Ended | RunPhase::Lost))
+            .count()
+    }
+}

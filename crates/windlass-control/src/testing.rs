@@ -1,0 +1,273 @@
+//! A driver that runs nothing, for tests and load tests of everything above the driver.
+//!
+//! It answers at once, keeps what it was told to run, and lets a test decide what becomes healthy
+//! and what ends. Store, engine, router link and APIs are the real ones.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+use windlass_runtime::{
+    BoxFuture, Driver, DriverError, EnsureRuns, Exit, ExitReason, Observation, PortCheck, RunPhase,
+    RunStatus, Usage,
+};
+use windlass_store::{OpenOptions, Store};
+
+use crate::control::{Control, Parts};
+use crate::error::Error;
+use crate::secrets::Secrets;
+use crate::settings::ControlSettings;
+
+/// Observations that may wait.
+const QUEUE: usize = 65_536;
+
+/// A driver that runs nothing.
+#[derive(Debug)]
+pub struct TestDriver {
+    runs: Mutex<Runs>,
+    observations: mpsc::Sender<Observation>,
+}
+
+#[derive(Debug)]
+struct Runs {
+    known: BTreeMap<String, RunStatus>,
+    generations: BTreeMap<String, u64>,
+    healthy: bool,
+}
+
+impl TestDriver {
+    /// A driver and the channel of its observations. What it starts is healthy at once.
+    pub fn new() -> (Arc<Self>, mpsc::Receiver<Observation>) {
+        let (observations, receiver) = mpsc::channel(QUEUE);
+        let runs = Runs {
+            known: BTreeMap::new(),
+            generations: BTreeMap::new(),
+            healthy: true,
+        };
+        (
+            Arc::new(Self {
+                runs: Mutex::new(runs),
+                observations,
+            }),
+            receiver,
+        )
+    }
+
+    /// Whether what it starts from now on becomes healthy.
+    pub fn set_healthy(&self, healthy: bool) {
+        self.lock().healthy = healthy;
+    }
+
+    /// Names of the runs that run.
+    pub fn running(&self) -> Vec<String> {
+        let runs = self.lock();
+        let live = runs
+            .known
+            .values()
+            .filter(|status| status.phase != RunPhase::Ended);
+        live.map(|status| status.run.clone()).collect()
+    }
+
+    /// Makes a run healthy, or not.
+    pub fn set_routable(&self, run: &str, routable: bool) {
+        if let Some(status) = self.lock().known.get_mut(run) {
+            status.phase = RunPhase::Running;
+            status.routable = routable;
+        }
+        self.tell(Observation::Routable {
+            run: run.to_owned(),
+            routable,
+        });
+    }
+
+    /// Ends a run by itself with an exit code.
+    pub fn exit(&self, run: &str, code: i32) {
+        self.end(
+            run,
+            Exit {
+                code: Some(code),
+                ..exit(ExitReason::Exited)
+            },
+        );
+    }
+
+    fn end(&self, run: &str, exit: Exit) {
+        if let Some(status) = self.lock().known.get_mut(run) {
+            if status.phase == RunPhase::Ended {
+                return;
+            }
+            status.phase = RunPhase::Ended;
+            status.routable = false;
+            status.exit = Some(exit.clone());
+        }
+        self.tell(Observation::Exited {
+            run: run.to_owned(),
+            exit,
+        });
+    }
+
+    fn tell(&self, observation: Observation) {
+        // Dropped when full, as by the real driver: a resync tells it again.
+        let _ = self.observations.try_send(observation);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self, spec: &windlass_runtime::LaunchSpec) {
+        let healthy = {
+            let mut runs = self.lock();
+            if runs.known.contains_key(&spec.run) {
+                return;
+            }
+            let healthy = runs.healthy;
+            let status = RunStatus {
+                app: spec.app.clone(),
+                run: spec.run.clone(),
+                kind: spec.kind,
+                generation: spec.generation,
+                phase: if healthy {
+                    RunPhase::Running
+                } else {
+                    RunPhase::Starting
+                },
+                routable: healthy,
+                pid: Some(1),
+                started_at_ms: Some(0),
+                port: spec.port,
+                port_check: PortCheck::None,
+                exit: None,
+            };
+            runs.known.insert(spec.run.clone(), status);
+            healthy
+        };
+        self.tell(Observation::Started {
+            run: spec.run.clone(),
+            pid: 1,
+            at_ms: 0,
+        });
+        if healthy {
+            self.tell(Observation::Routable {
+                run: spec.run.clone(),
+                routable: true,
+            });
+        }
+    }
+}
+
+fn exit(reason: ExitReason) -> Exit {
+    Exit {
+        code: None,
+        signal: None,
+        reason,
+        process: None,
+        at_ms: 0,
+    }
+}
+
+impl Driver for TestDriver {
+    fn ensure(&self, desired: EnsureRuns) -> BoxFuture<'_, Result<(), DriverError>> {
+        Box::pin(async move {
+            {
+                let mut runs = self.lock();
+                let seen = runs.generations.entry(desired.app.clone()).or_default();
+                if desired.generation < *seen {
+                    return Err(DriverError::StaleGeneration {
+                        app: desired.app,
+                        asked: desired.generation,
+                        seen: *seen,
+                    });
+                }
+                *seen = desired.generation;
+            }
+            for spec in &desired.start {
+                self.start(spec);
+            }
+            let stop: Vec<String> = {
+                let runs = self.lock();
+                runs.known
+                    .values()
+                    .filter(|status| status.app == desired.app)
+                    .map(|status| status.run.clone())
+                    .filter(|run| {
+                        !desired.keep.contains(run)
+                            && !desired.start.iter().any(|spec| spec.run == *run)
+                    })
+                    .collect()
+            };
+            for run in stop {
+                self.end(&run, exit(ExitReason::Stopped));
+            }
+            for stop in &desired.stop {
+                if !self.lock().known.contains_key(&stop.run) {
+                    self.tell(Observation::Lost {
+                        run: stop.run.clone(),
+                    });
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn observe(&self) -> BoxFuture<'_, Vec<RunStatus>> {
+        Box::pin(async move { self.lock().known.values().cloned().collect() })
+    }
+
+    fn resync(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let known: Vec<RunStatus> = self.lock().known.values().cloned().collect();
+            for status in known {
+                let run = status.run;
+                self.tell(match status.exit {
+                    Some(exit) => Observation::Exited { run, exit },
+                    None => Observation::Routable {
+                        run,
+                        routable: status.routable,
+                    },
+                });
+            }
+        })
+    }
+
+    fn usage<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Option<Usage>> {
+        Box::pin(async move { self.lock().known.contains_key(run).then(Usage::default) })
+    }
+
+    fn exit_on_disk<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Option<Exit>> {
+        Box::pin(async move { self.lock().known.get(run).and_then(|s| s.exit.clone()) })
+    }
+
+    fn forget<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Result<(), DriverError>> {
+        Box::pin(async move {
+            self.lock().known.remove(run);
+            Ok(())
+        })
+    }
+}
+
+/// Opens control over a directory with a [`TestDriver`].
+///
+/// # Errors
+/// As [`Control::open`].
+pub async fn open(dir: &Path) -> Result<(Control, Arc<TestDriver>), Error> {
+    let settings = ControlSettings::local(dir);
+    let store = Store::open(dir.join("windlass.db"), OpenOptions::default())?;
+    let secrets = Secrets::new([("test".to_owned(), [7u8; 32])]).map_err(Error::internal)?;
+    let (driver, observations) = TestDriver::new();
+    let socket = dir.join("router.sock");
+    let _ = std::fs::remove_file(&socket);
+    let parts = Parts {
+        store,
+        secrets,
+        boot_id: "test".to_owned(),
+        driver: driver.clone(),
+        observations,
+        router_listener: UnixListener::bind(socket).map_err(Error::internal)?,
+        table_path: dir.join("routes.table"),
+        issuer: "https://localhost/oauth/token".to_owned(),
+    };
+    Ok((Control::open(settings, parts).await?, driver))
+}

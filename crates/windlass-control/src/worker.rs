@@ -1,0 +1,241 @@
+//! Workers: one per app that has work. A worker loads, plans and makes the driver do it; it is
+//! woken by a hint without content or by the clock, and looks anew each time.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use windlass_engine::app::AppState;
+use windlass_engine::id::{AppId, CommitNumber};
+use windlass_engine::input::Input;
+use windlass_engine::limits::BUILD_GRACE_MS;
+use windlass_engine::plan::{Plan, Want, plan};
+use windlass_runtime::{Driver, DriverError, EnsureRuns, LaunchSpec, StopRun};
+
+use crate::clock;
+use crate::control::Control;
+use crate::error::Error;
+use crate::run_name::RunName;
+
+/// Pause before a worker tries again after an error, milliseconds.
+const RETRY_MS: u64 = 1_000;
+
+impl Control {
+    /// Tells the worker of an app to look again; starts one if there is none.
+    pub(crate) fn wake(&self, app: &AppId) {
+        let mut workers = self
+            .workers()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if workers.closed {
+            return;
+        }
+        if let Some(notify) = workers.running.get(app) {
+            notify.notify_one();
+            return;
+        }
+        let notify = Arc::new(Notify::new());
+        notify.notify_one();
+        workers.running.insert(app.clone(), Arc::clone(&notify));
+        tokio::spawn(run(self.clone(), app.clone(), notify));
+    }
+
+    /// Ends a worker that has nothing to do, unless it was told to look again meanwhile.
+    fn end_worker(&self, app: &AppId, notify: &Notify) -> bool {
+        let mut workers = self
+            .workers()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Under the lock nobody can wake it between this look and its removal.
+        let mut woken = std::pin::pin!(notify.notified());
+        if woken.as_mut().enable() {
+            notify.notify_one();
+            return false;
+        }
+        workers.running.remove(app);
+        true
+    }
+
+    /// Ends all carrying out of plans and taking in of facts, for good.
+    pub(crate) fn close_workers(&self) {
+        self.workers()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed = true;
+    }
+
+    /// Whether that has happened.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.workers()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed
+    }
+}
+
+async fn run(control: Control, app: AppId, notify: Arc<Notify>) {
+    loop {
+        notify.notified().await;
+        loop {
+            let pause = match look(&control, &app).await {
+                Ok(Next::Idle) => {
+                    if control.end_worker(&app, &notify) {
+                        return;
+                    }
+                    break;
+                }
+                Ok(Next::Wake(pause)) => pause,
+                Err(error) => {
+                    tracing::warn!(app.id = %app, "the plan was not carried out: {error}");
+                    Duration::from_millis(RETRY_MS)
+                }
+            };
+            tokio::select! {
+                () = notify.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}
+
+/// What a worker does after a look.
+enum Next {
+    /// Nothing, until it is woken.
+    Idle,
+    /// Looks again after a pause.
+    Wake(Duration),
+}
+
+async fn look(control: &Control, app: &AppId) -> Result<Next, Error> {
+    let Some(state) = control.state(app)? else {
+        return Ok(Next::Idle);
+    };
+    let now = clock::now(CommitNumber(0));
+    let wanted = plan(&state, now);
+    if wanted.wake_at.is_some_and(|at| at <= now.uptime) {
+        let committed = control.commit(app, Input::Tick).await?;
+        if committed.changed {
+            return Ok(Next::Wake(Duration::ZERO));
+        }
+    }
+    ensure(control, &state, &wanted).await?;
+    Ok(match wanted.wake_at {
+        Some(at) => Next::Wake(Duration::from_millis(at.since(now.uptime).max(1))),
+        None => Next::Idle,
+    })
+}
+
+/// Makes the plan true: first what is to end, then what is to start, each as soon as it is
+/// prepared.
+async fn ensure(control: &Control, state: &AppState, wanted: &Plan) -> Result<(), Error> {
+    if control.is_closed() {
+        return Ok(());
+    }
+    let (run, stop) = runs_of(state, wanted);
+    let known: BTreeSet<String> = control
+        .driver()
+        .observe()
+        .await
+        .into_iter()
+        .filter(|status| status.app == state.app.as_str())
+        .map(|status| status.run)
+        .collect();
+    let keep: BTreeSet<String> = run.iter().map(ToString::to_string).collect();
+    if known.is_empty() && keep.is_empty() && stop.is_empty() {
+        return Ok(());
+    }
+    let generation = state.plan_generation.0;
+    let app = state.app.to_string();
+    let desired = EnsureRuns {
+        app: app.clone(),
+        generation,
+        start: vec![],
+        keep: keep.clone(),
+        stop,
+    };
+    if !ensured(control.driver().as_ref(), desired).await? {
+        return Ok(());
+    }
+    for name in run
+        .into_iter()
+        .filter(|name| !known.contains(&name.to_string()))
+    {
+        let Ok(_permit) = control.starts().acquire().await else {
+            return Ok(());
+        };
+        if control
+            .state(&state.app)?
+            .is_none_or(|newer| newer.plan_generation.0 != generation)
+        {
+            // The plan has changed meanwhile: the next look starts what is still wanted.
+            return Ok(());
+        }
+        match control.launch_spec(state, &name).await {
+            Ok(spec) => {
+                let start: Vec<LaunchSpec> = vec![spec];
+                let desired = EnsureRuns {
+                    app: app.clone(),
+                    generation,
+                    start,
+                    keep: keep.clone(),
+                    stop: vec![],
+                };
+                if !ensured(control.driver().as_ref(), desired).await? {
+                    return Ok(());
+                }
+            }
+            Err(error) => control.launch_failed(&state.app, &name, &error).await,
+        }
+    }
+    Ok(())
+}
+
+/// Says whether the driver took it; a newer plan was there first if not.
+async fn ensured(driver: &dyn Driver, desired: EnsureRuns) -> Result<bool, Error> {
+    match driver.ensure(desired).await {
+        Ok(()) => Ok(true),
+        Err(DriverError::StaleGeneration { .. }) => Ok(false),
+        Err(error) => Err(Error::internal(error)),
+    }
+}
+
+/// Names of the runs of a plan: those to run and those to end.
+fn runs_of(state: &AppState, wanted: &Plan) -> (Vec<RunName>, Vec<StopRun>) {
+    let mut run = Vec::new();
+    let mut stop = Vec::new();
+    let grace_ms = state.settings.grace_ms;
+    let mut sort = |name: RunName, want: Want, grace_ms: u64| match want {
+        Want::Run => run.push(name),
+        Want::Stop => stop.push(StopRun {
+            run: name.to_string(),
+            grace_ms,
+        }),
+    };
+    for instance in &wanted.instances {
+        let name = RunName::Instance {
+            app: state.app.clone(),
+            instance: instance.id,
+            run: instance.run,
+        };
+        sort(name, instance.want, grace_ms);
+    }
+    for (task, want) in &wanted.tasks {
+        sort(RunName::Task(task.clone()), *want, grace_ms);
+    }
+    for (build, number, want) in &wanted.builds {
+        let name = RunName::Build {
+            build: build.clone(),
+            run: *number,
+        };
+        sort(name, *want, BUILD_GRACE_MS);
+    }
+    for (release, component, want) in &wanted.jobs {
+        let name = RunName::Job {
+            release: release.clone(),
+            component: component.clone(),
+        };
+        sort(name, *want, grace_ms);
+    }
+    (run, stop)
+}
