@@ -22,9 +22,32 @@ pub mod protocol;
 pub mod table;
 pub mod table_file;
 
+mod acceptor;
+mod access_log;
+mod compiled;
+mod config;
+mod control_client;
+mod counters;
+mod framing;
+mod guard;
+mod matching;
+mod metrics;
+mod pick;
+mod pool;
+mod proxy;
+mod run;
+mod schedule;
+mod switcher;
+mod tls;
+mod upstream;
+mod worker;
+
+pub use config::{AccessLogSettings, CertificateFiles, Limits, RouterConfig, TlsListener};
 pub use link::{Acknowledgement, LinkError, MissingRouter, RouterEvent, RouterLink, RouterStatus};
+pub use run::{RouterError, run, run_until};
 pub use table::{
     Change, Delta, Destination, Group, GroupId, HeaderMatch, HostRoutes, Position, RouteRule,
     Table, TargetKind, Upstream, UpstreamId, Version, VersionId,
 };
 pub use table_file::{Durability, TableFileError, TableWriter, read_table};
+pub use tls::TlsError;

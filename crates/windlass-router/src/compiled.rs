@@ -1,0 +1,411 @@
+//! The route table in the form that workers read: finished schedules, sorted
+//! rules, shared states of instances. Immutable; workers swap whole tables.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Method};
+use tokio::sync::Notify;
+use tracing::warn;
+
+use crate::counters::{Registry, VersionCounters};
+use crate::schedule::Schedule;
+use crate::table::{Change, HostRoutes, Position, RouteRule, Table, TargetKind, Upstream, Version};
+use crate::upstream::UpstreamState;
+
+/// A whole table.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Compiled {
+    pub(crate) position: Position,
+    pub(crate) groups: HashMap<Arc<str>, Arc<CompiledGroup>>,
+    pub(crate) hosts: HashMap<Arc<str>, Arc<CompiledHost>>,
+}
+
+/// One group.
+#[derive(Debug)]
+pub(crate) struct CompiledGroup {
+    pub(crate) id: Arc<str>,
+    pub(crate) app_id: String,
+    pub(crate) sticky_cookies: Vec<String>,
+    pub(crate) versions: Vec<CompiledVersion>,
+    /// Over `versions`; `None` when nothing can serve.
+    pub(crate) schedule: Option<Arc<Schedule>>,
+    /// Requests wait: nobody has confirmed the instances since the reboot.
+    pub(crate) is_unconfirmed: bool,
+}
+
+/// One version.
+#[derive(Debug)]
+pub(crate) struct CompiledVersion {
+    pub(crate) id: Arc<str>,
+    pub(crate) share: u16,
+    pub(crate) target: CompiledTarget,
+    pub(crate) counters: Arc<VersionCounters>,
+}
+
+/// What answers.
+#[derive(Debug)]
+pub(crate) enum CompiledTarget {
+    Instances {
+        upstreams: Vec<Arc<UpstreamState>>,
+    },
+    OnDemand {
+        upstreams: Vec<Arc<UpstreamState>>,
+        hold_ms: u32,
+        hold_limit: u32,
+    },
+    Static,
+    Redirect {
+        location: String,
+        status: u16,
+        keep_path: bool,
+    },
+}
+
+/// The rules of one host, most specific first.
+#[derive(Debug)]
+pub(crate) struct CompiledHost {
+    pub(crate) rules: Vec<CompiledRule>,
+}
+
+/// One rule.
+#[derive(Debug)]
+pub(crate) struct CompiledRule {
+    pub(crate) route_id: Arc<str>,
+    /// Without a slash at its end; empty matches everything.
+    pub(crate) path_prefix: String,
+    pub(crate) method: Option<Method>,
+    pub(crate) headers: Vec<(HeaderName, Option<HeaderValue>)>,
+    pub(crate) destinations: Vec<Arc<str>>,
+    /// Over `destinations`, when there are several.
+    pub(crate) schedule: Option<Arc<Schedule>>,
+}
+
+impl CompiledVersion {
+    /// Instances that requests may be sent to; none of a withdrawn version.
+    pub(crate) fn pickable(&self) -> &[Arc<UpstreamState>] {
+        match &self.target {
+            CompiledTarget::Instances { upstreams }
+            | CompiledTarget::OnDemand { upstreams, .. }
+                if self.share > 0 =>
+            {
+                upstreams
+            }
+            CompiledTarget::Instances { .. }
+            | CompiledTarget::OnDemand { .. }
+            | CompiledTarget::Static
+            | CompiledTarget::Redirect { .. } => &[],
+        }
+    }
+
+    /// Weight in the schedule: the share, unless nothing could answer.
+    fn weight(&self) -> u64 {
+        match &self.target {
+            CompiledTarget::Instances { upstreams } if upstreams.is_empty() => 0,
+            CompiledTarget::Instances { .. }
+            | CompiledTarget::OnDemand { .. }
+            | CompiledTarget::Static
+            | CompiledTarget::Redirect { .. } => u64::from(self.share),
+        }
+    }
+}
+
+/// Makes compiled tables and keeps what outlives them: the states of upstreams
+/// (also of withdrawn ones, until their requests have ended) and the counters.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    workers: usize,
+    registry: Arc<Registry>,
+    drained: Arc<Notify>,
+    upstreams: HashMap<String, Arc<UpstreamState>>,
+    current: Arc<Compiled>,
+}
+
+impl Compiler {
+    pub(crate) fn new(workers: usize, registry: Arc<Registry>, drained: Arc<Notify>) -> Self {
+        Self {
+            workers,
+            registry,
+            drained,
+            upstreams: HashMap::new(),
+            current: Arc::new(Compiled::default()),
+        }
+    }
+
+    /// Compiles what `changes` touch, or everything; the rest is shared with
+    /// the table before. `table` holds the changes already.
+    pub(crate) fn compile(&mut self, table: &Table, changes: Option<&[Change]>) -> Arc<Compiled> {
+        let whole = changes.is_none_or(|changes| {
+            changes
+                .iter()
+                .any(|change| matches!(change, Change::Snapshot { .. }))
+        });
+        let mut next = if whole {
+            Compiled::default()
+        } else {
+            Compiled::clone(&self.current)
+        };
+        next.position = table.position();
+        if whole {
+            for id in table.groups.keys() {
+                self.put_group(&mut next, table, id);
+            }
+            for (host, routes) in &table.hosts {
+                self.put_host(&mut next, host, routes);
+            }
+        } else {
+            for change in changes.unwrap_or_default() {
+                match change {
+                    Change::PutGroup { group, .. } => self.put_group(&mut next, table, group),
+                    Change::RemoveGroup { group, .. } => {
+                        next.groups.remove(group.as_str());
+                    }
+                    Change::PutHost { host, value } => self.put_host(&mut next, host, value),
+                    Change::RemoveHost { host, .. } => {
+                        next.hosts.remove(host.as_str());
+                    }
+                    Change::Snapshot { .. } => {}
+                }
+            }
+        }
+        let next = Arc::new(next);
+        self.current = Arc::clone(&next);
+        next
+    }
+
+    /// States of all upstreams that the compiled table no longer picks. Call it
+    /// when every worker has switched. Those in the table are unmarked.
+    pub(crate) fn mark_withdrawn(&mut self, table: &Table) -> Vec<Arc<UpstreamState>> {
+        let pickable = table.pickable_upstreams();
+        let mut withdrawn = Vec::new();
+        for (id, state) in &self.upstreams {
+            let is_withdrawn = !pickable.contains(id);
+            if is_withdrawn {
+                withdrawn.push(Arc::clone(state));
+            }
+            state.set_withdrawn(is_withdrawn);
+        }
+        withdrawn
+    }
+
+    /// Forgets withdrawn upstreams without any connection, unless the table
+    /// still names them.
+    pub(crate) fn forget_drained(&mut self, table: &Table) {
+        let named: BTreeSet<&str> = table
+            .groups
+            .values()
+            .flat_map(|group| &group.versions)
+            .flat_map(Version::upstreams)
+            .map(|upstream| upstream.id.as_str())
+            .collect();
+        self.upstreams.retain(|id, state| {
+            named.contains(id.as_str())
+                || !state.is_withdrawn()
+                || state.in_flight() > 0
+                || state.upgraded() > 0
+        });
+        self.registry.prune();
+    }
+
+    /// The state of an upstream that the router still knows.
+    pub(crate) fn upstream(&self, id: &str) -> Option<&Arc<UpstreamState>> {
+        self.upstreams.get(id)
+    }
+
+    fn put_group(&mut self, next: &mut Compiled, table: &Table, id: &str) {
+        let Some(group) = table.groups.get(id) else {
+            return;
+        };
+        let key: Arc<str> = id.into();
+        let versions: Vec<CompiledVersion> = group
+            .versions
+            .iter()
+            .map(|version| self.version(&key, version))
+            .collect();
+        let compiled = CompiledGroup {
+            schedule: self.schedule(id, &versions),
+            id: Arc::clone(&key),
+            app_id: group.app_id.clone(),
+            sticky_cookies: group.sticky_cookies.clone(),
+            versions,
+            is_unconfirmed: table.unconfirmed.contains(id),
+        };
+        next.groups.insert(key, Arc::new(compiled));
+    }
+
+    /// The schedule of the group before, when nothing in it changes: its
+    /// sequence then goes on where it was.
+    fn schedule(&self, id: &str, versions: &[CompiledVersion]) -> Option<Arc<Schedule>> {
+        let weights: Vec<u64> = versions.iter().map(CompiledVersion::weight).collect();
+        if let Some(before) = self.current.groups.get(id) {
+            let same = before.versions.len() == versions.len()
+                && before
+                    .versions
+                    .iter()
+                    .zip(versions)
+                    .all(|(old, new)| old.id == new.id && old.weight() == new.weight());
+            if same {
+                return before.schedule.clone();
+            }
+        }
+        Schedule::new(&weights, self.workers).map(Arc::new)
+    }
+
+    fn version(&mut self, group: &Arc<str>, version: &Version) -> CompiledVersion {
+        let id: Arc<str> = version.id.as_str().into();
+        let target = match &version.target {
+            TargetKind::Instances { upstreams } => CompiledTarget::Instances {
+                upstreams: self.states(upstreams),
+            },
+            TargetKind::OnDemand {
+                upstreams,
+                hold_ms,
+                hold_limit,
+            } => CompiledTarget::OnDemand {
+                upstreams: self.states(upstreams),
+                hold_ms: *hold_ms,
+                hold_limit: *hold_limit,
+            },
+            TargetKind::Static { .. } => CompiledTarget::Static,
+            TargetKind::Redirect {
+                location,
+                status,
+                keep_path,
+            } => CompiledTarget::Redirect {
+                location: location.clone(),
+                status: *status,
+                keep_path: *keep_path,
+            },
+        };
+        let counters = self.registry.version(group, &id, self.workers);
+        CompiledVersion {
+            id,
+            share: version.share,
+            target,
+            counters,
+        }
+    }
+
+    fn states(&mut self, upstreams: &[Upstream]) -> Vec<Arc<UpstreamState>> {
+        upstreams
+            .iter()
+            .map(|upstream| self.state(upstream))
+            .collect()
+    }
+
+    fn state(&mut self, upstream: &Upstream) -> Arc<UpstreamState> {
+        if let Some(known) = self.upstreams.get(&upstream.id)
+            && known.is(upstream)
+        {
+            // Control has looked at the instance again: it deserves a request.
+            known.recover();
+            return Arc::clone(known);
+        }
+        let state = Arc::new(UpstreamState::new(upstream, Arc::clone(&self.drained)));
+        self.upstreams
+            .insert(upstream.id.clone(), Arc::clone(&state));
+        state
+    }
+
+    fn put_host(&self, next: &mut Compiled, host: &str, routes: &HostRoutes) {
+        let mut rules: Vec<CompiledRule> = routes
+            .rules
+            .iter()
+            .filter_map(|rule| self.rule(host, rule))
+            .collect();
+        // The sort is stable: of equally specific rules the first one wins.
+        rules.sort_by_key(|rule| {
+            std::cmp::Reverse((
+                rule.path_prefix.matches('/').count(),
+                rule.path_prefix.len(),
+                rule.method.is_some(),
+                rule.headers.len(),
+            ))
+        });
+        next.hosts.insert(
+            host.to_ascii_lowercase().into(),
+            Arc::new(CompiledHost { rules }),
+        );
+    }
+
+    fn rule(&self, host: &str, rule: &RouteRule) -> Option<CompiledRule> {
+        let compiled = self.compile_rule(rule);
+        if compiled.is_none() {
+            warn!(
+                host,
+                route = rule.route_id,
+                "a rule names an impossible method or header"
+            );
+        }
+        compiled
+    }
+
+    fn compile_rule(&self, rule: &RouteRule) -> Option<CompiledRule> {
+        let method = match &rule.method {
+            Some(method) => Some(Method::from_bytes(method.as_bytes()).ok()?),
+            None => None,
+        };
+        let mut headers = Vec::new();
+        for header in &rule.headers {
+            let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+            let value = match &header.value {
+                Some(value) => Some(HeaderValue::from_str(value).ok()?),
+                None => None,
+            };
+            headers.push((name, value));
+        }
+        let weights: Vec<u64> = rule
+            .destinations
+            .iter()
+            .map(|to| u64::from(to.weight))
+            .collect();
+        let several = rule.destinations.len() > 1;
+        Some(CompiledRule {
+            route_id: rule.route_id.as_str().into(),
+            path_prefix: rule.path_prefix.trim_end_matches('/').to_owned(),
+            method,
+            headers,
+            destinations: rule
+                .destinations
+                .iter()
+                .map(|to| to.group.as_str().into())
+                .collect(),
+            schedule: several
+                .then(|| Schedule::new(&weights, self.workers))
+                .flatten()
+                .map(Arc::new),
+        })
+    }
+}
+
+/// What the router may use of a table: upstreams of another boot are forgotten.
+pub(crate) fn usable<'a>(table: &'a Table, boot_id: &str) -> Cow<'a, Table> {
+    if table.boot_id == boot_id {
+        return Cow::Borrowed(table);
+    }
+    let mut table = table.clone();
+    table.forget_upstreams(boot_id);
+    Cow::Owned(table)
+}
+
+#[cfg(test)]
+pub(crate) fn compile_for_test(
+    groups: Vec<(&str, crate::table::Group)>,
+    hosts: Vec<(&str, HostRoutes)>,
+) -> Arc<Compiled> {
+    let mut table = Table {
+        epoch: 1,
+        generation: 1,
+        ..Table::default()
+    };
+    table
+        .groups
+        .extend(groups.into_iter().map(|(id, group)| (id.to_owned(), group)));
+    table.hosts.extend(
+        hosts
+            .into_iter()
+            .map(|(host, routes)| (host.to_owned(), routes)),
+    );
+    Compiler::new(1, Arc::default(), Arc::default()).compile(&table, None)
+}

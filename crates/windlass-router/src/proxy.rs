@@ -1,0 +1,503 @@
+//! One request: match, pick, forward, pass the response on.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use http::header::HOST;
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::compiled::CompiledTarget;
+use crate::framing::Refusal;
+use crate::guard::ClientConnection;
+use crate::matching::Asked;
+use crate::pick::{Choice, Wish};
+use crate::worker::{Peer, Report, Worker};
+
+pub(crate) mod answer;
+pub(crate) mod body;
+pub(crate) mod exchange;
+mod forward;
+mod headers;
+mod sticky;
+mod upgrade;
+
+use answer::Answer;
+use body::{RequestBody, ResponseBody};
+use exchange::Exchange;
+use forward::Forwarded;
+
+/// Longest hold for a version that is started on demand.
+const ON_DEMAND_HOLD_LIMIT: Duration = Duration::from_secs(30);
+/// Requests that one version on demand may hold.
+const ON_DEMAND_COUNT_LIMIT: u32 = 100;
+
+/// Answers a request, always with some response.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let decision = Decision::new(&peer.connection);
+    let request_id =
+        headers::request_id_of(request.headers()).unwrap_or_else(|| worker.request_id());
+    let mut exchange = Exchange::begin(
+        &worker,
+        &peer.connection,
+        peer.address,
+        request.version(),
+        request.method(),
+        request_id.clone(),
+    );
+    let answer = match admit(&worker, &request) {
+        Ok(target) => {
+            exchange.set_target(&target.host, target.path.path());
+            match route(&worker, &peer, request, target, exchange, decision).await {
+                Ok(response) => return response,
+                Err((answer, ended)) => {
+                    exchange = *ended;
+                    answer
+                }
+            }
+        }
+        Err(answer) => answer,
+    };
+    let mut response = answer.response();
+    exchange.answered(response.status(), answer.code());
+    headers::add_request_id(response.headers_mut(), &request_id);
+    response
+}
+
+/// Whom the request is for.
+#[derive(Debug)]
+struct Target {
+    /// Lower case, without port.
+    host: String,
+    /// As the client said it.
+    host_header: HeaderValue,
+    path: PathAndQuery,
+}
+
+/// An answer in place of a response, with the exchange that it ends.
+type Ended = (Answer, Box<Exchange>);
+
+/// Checks what the guard cannot see, or (HTTP/2) has not seen.
+fn admit(worker: &Worker, request: &Request<Incoming>) -> Result<Target, Answer> {
+    if request.version() != Version::HTTP_2
+        && let Some(refusal) = worker.shared.refusal_path.refusal(request.uri().path())
+    {
+        return Err(Answer::Refused(refusal));
+    }
+    if request.method() == Method::CONNECT {
+        return Err(Answer::MethodNotAllowed);
+    }
+    let limits = &worker.shared.limits;
+    let path = request.uri().path_and_query().cloned();
+    let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    if path.as_str().len() > limits.uri_bytes {
+        return Err(Answer::Refused(Refusal::UriTooLong));
+    }
+    if request.headers().len() > limits.header_count {
+        return Err(Answer::Refused(Refusal::HeadersTooLarge));
+    }
+    let host_header = host_of(request).ok_or(Answer::Refused(Refusal::Host))?;
+    let host = plain_host(&host_header).ok_or(Answer::Refused(Refusal::Host))?;
+    Ok(Target {
+        host,
+        host_header,
+        path,
+    })
+}
+
+/// The host: of the target when it names one, which must not differ from the
+/// header, else of the header.
+fn host_of(request: &Request<Incoming>) -> Option<HeaderValue> {
+    let mut in_headers = request.headers().get_all(HOST).iter();
+    let in_header = in_headers.next();
+    if in_headers.next().is_some() {
+        return None;
+    }
+    match (request.uri().authority(), in_header) {
+        (Some(authority), Some(header)) => {
+            let same = header
+                .as_bytes()
+                .eq_ignore_ascii_case(authority.as_str().as_bytes());
+            (same && !authority.as_str().contains('@')).then(|| header.clone())
+        }
+        (Some(authority), None) => HeaderValue::from_str(authority.as_str()).ok(),
+        (None, Some(header)) => Some(header.clone()),
+        // HTTP/1.0 without a host: no route can match it.
+        (None, None) => Some(HeaderValue::from_static("")),
+    }
+}
+
+/// Lower case, without port and without a dot at its end.
+fn plain_host(header: &HeaderValue) -> Option<String> {
+    if header.is_empty() {
+        return Some(String::new());
+    }
+    let authority: Authority = header.to_str().ok()?.parse().ok()?;
+    let host = authority.host();
+    Some(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase())
+}
+
+async fn route(
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    request: Request<Incoming>,
+    target: Target,
+    mut exchange: Exchange,
+    decision: Decision,
+) -> Result<Response<ResponseBody>, Ended> {
+    let wishes = match Wishes::of(worker, &request, &target) {
+        Ok(wishes) => wishes,
+        Err(answer) => return Err((answer, Box::new(exchange))),
+    };
+    let choice = choose(worker, &request, &target, &wishes, &mut exchange).await;
+    match choice {
+        Ok(Choice::Instance(pick)) => {
+            exchange.set_pick(pick);
+            pass(worker, peer, request, &target, &wishes, exchange, decision).await
+        }
+        Ok(Choice::Other { group, version }) => {
+            let version = &group.versions[version];
+            exchange.set_version(&version.counters, &group.id, &version.id);
+            let answer = match &version.target {
+                CompiledTarget::Redirect {
+                    location,
+                    status,
+                    keep_path,
+                } => redirect(location, *status, *keep_path, &target.path),
+                CompiledTarget::Static
+                | CompiledTarget::Instances { .. }
+                | CompiledTarget::OnDemand { .. } => Answer::TargetNotServed,
+            };
+            Err((answer, Box::new(exchange)))
+        }
+        Ok(Choice::NoSuchInstance) => Err((Answer::UnknownInstance, Box::new(exchange))),
+        Ok(Choice::Nothing | Choice::Wait { .. }) => Err((Answer::NoEndpoints, Box::new(exchange))),
+        Err(answer) => Err((answer, Box::new(exchange))),
+    }
+}
+
+fn redirect(location: &str, status: u16, keep_path: bool, path: &PathAndQuery) -> Answer {
+    let location = if keep_path {
+        format!("{}{path}", location.trim_end_matches('/'))
+    } else {
+        location.to_owned()
+    };
+    let status = if (300..400).contains(&status) {
+        status
+    } else {
+        StatusCode::FOUND.as_u16()
+    };
+    Answer::Redirect { location, status }
+}
+
+/// What the request says about its instance.
+#[derive(Debug)]
+struct Wishes {
+    named: Option<(String, u32)>,
+    pinned: Option<String>,
+}
+
+impl Wishes {
+    fn of(worker: &Worker, request: &Request<Incoming>, target: &Target) -> Result<Self, Answer> {
+        let named =
+            sticky::named_instance(request.headers()).map_err(|()| Answer::InstanceHeader)?;
+        let named = named.map(|(app, index)| (app.to_owned(), index));
+        if !sticky::has_pin(request.headers()) {
+            return Ok(Self {
+                named,
+                pinned: None,
+            });
+        }
+        let table = worker.table();
+        let pinned = table
+            .rule(asked(request, target))
+            .into_iter()
+            .flat_map(|rule| &rule.destinations)
+            .filter_map(|id| table.groups.get(id))
+            .find_map(|group| sticky::pinned_instance(request.headers(), &group.sticky_cookies));
+        Ok(Self { named, pinned })
+    }
+
+    fn wish<'a>(&'a self, failed: &'a [Arc<str>]) -> Wish<'a> {
+        Wish {
+            pinned: self.pinned.as_deref(),
+            named: self
+                .named
+                .as_ref()
+                .map(|(app, index)| (app.as_str(), *index)),
+            failed,
+        }
+    }
+}
+
+fn asked<'a>(request: &'a Request<Incoming>, target: &'a Target) -> Asked<'a> {
+    Asked {
+        host: &target.host,
+        path: target.path.path(),
+        method: request.method(),
+        headers: request.headers(),
+    }
+}
+
+/// Picks, and waits as long as something is awaited that may come.
+async fn choose(
+    worker: &Worker,
+    request: &Request<Incoming>,
+    target: &Target,
+    wishes: &Wishes,
+    exchange: &mut Exchange,
+) -> Result<Choice, Answer> {
+    let began = Instant::now();
+    let limits = &worker.shared.limits;
+    let mut place = None;
+    let mut own_place = None;
+    loop {
+        // Enabled before the look: a table that comes in between is not missed.
+        let mut switched = std::pin::pin!(worker.switched.notified());
+        switched.as_mut().enable();
+        let looked = worker.look(asked(request, target), wishes.wish(&[]));
+        let limit = match looked {
+            Look::NoTable => limits.hold_time,
+            Look::UnknownRoute => return Err(Answer::UnknownRoute),
+            Look::Chosen { route, choice } => {
+                exchange.set_route(&route);
+                let Choice::Wait { group, version } = choice else {
+                    return Ok(choice);
+                };
+                match version.map(|version| &group.versions[version]) {
+                    None => limits.hold_time,
+                    Some(version) => {
+                        let CompiledTarget::OnDemand {
+                            hold_ms,
+                            hold_limit,
+                            ..
+                        } = &version.target
+                        else {
+                            return Ok(Choice::Nothing);
+                        };
+                        let count = (*hold_limit).min(ON_DEMAND_COUNT_LIMIT);
+                        if own_place.is_none() {
+                            let Some(taken) = HoldPlace::take(&version.counters, count) else {
+                                return Err(Answer::NoEndpoints);
+                            };
+                            own_place = Some(taken);
+                            // Without room in the queue others have asked.
+                            let wanted = Report::Wanted(version.id.to_string());
+                            let _ = worker.shared.reports.try_send(wanted);
+                        }
+                        ON_DEMAND_HOLD_LIMIT.min(Duration::from_millis(u64::from(*hold_ms)))
+                    }
+                }
+            }
+        };
+        if place.is_none() {
+            let held = Arc::clone(&worker.shared.held);
+            let Ok(taken) = held.try_acquire_owned() else {
+                return Err(Answer::NoEndpoints);
+            };
+            worker.shared.registry.held.fetch_add(1, Ordering::Relaxed);
+            place = Some(Held {
+                worker,
+                _place: taken,
+            });
+        }
+        if tokio::time::timeout_at(began + limit, switched)
+            .await
+            .is_err()
+        {
+            return Err(Answer::NoEndpoints);
+        }
+    }
+}
+
+/// What a look at the table gives.
+#[derive(Debug)]
+pub(crate) enum Look {
+    /// No table has ever been read.
+    NoTable,
+    UnknownRoute,
+    Chosen {
+        route: Arc<str>,
+        choice: Choice,
+    },
+}
+
+/// A request that waits, for the router's limit and gauge.
+struct Held<'a> {
+    worker: &'a Worker,
+    _place: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.worker
+            .shared
+            .registry
+            .held
+            .fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request that waits for one version.
+struct HoldPlace(Arc<crate::counters::VersionCounters>);
+
+impl HoldPlace {
+    fn take(counters: &Arc<crate::counters::VersionCounters>, limit: u32) -> Option<Self> {
+        let held: &AtomicU32 = &counters.held;
+        let place = Self(Arc::clone(counters));
+        if held.fetch_add(1, Ordering::Relaxed) < limit {
+            Some(place)
+        } else {
+            None
+        }
+    }
+}
+
+impl Drop for HoldPlace {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Forwards to the picked instance and passes its response on.
+async fn pass(
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    mut request: Request<Incoming>,
+    target: &Target,
+    wishes: &Wishes,
+    mut exchange: Exchange,
+    mut decision: Decision,
+) -> Result<Response<ResponseBody>, Ended> {
+    let limits = &worker.shared.limits;
+    let upgrade = headers::upgrade_of(request.headers()).filter(|_| decision.is_owed());
+    let client_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+    let wants_instance = wishes.named.is_some();
+    // The head without its body, to match again after a failed attempt.
+    let (parts, incoming) = request.into_parts();
+    let body = RequestBody::new(incoming, limits.body_bytes, limits.stall_time);
+    if body.is_announced_too_large() {
+        return Err((Answer::BodyTooLarge, Box::new(exchange)));
+    }
+    let mut outgoing = Request::new(body);
+    *outgoing.method_mut() = parts.method.clone();
+    *outgoing.uri_mut() = Uri::from(target.path.clone());
+    *outgoing.headers_mut() = parts.headers.clone();
+    let client = headers::ClientSide {
+        address: peer.address.ip(),
+        is_tls: peer.is_tls,
+        host: &target.host_header,
+        request_id: exchange.request_id(),
+        is_trusted: worker.shared.trust_forwarded_headers,
+    };
+    headers::rewrite_request(outgoing.headers_mut(), client, upgrade.clone());
+    let repick = |failed: &[Arc<str>]| {
+        let asked = Asked {
+            host: &target.host,
+            path: target.path.path(),
+            method: &parts.method,
+            headers: &parts.headers,
+        };
+        match worker.look(asked, wishes.wish(failed)) {
+            Look::Chosen { choice, .. } if !wants_instance => Some(choice),
+            Look::Chosen { .. } | Look::NoTable | Look::UnknownRoute => None,
+        }
+    };
+    let forwarded = forward::forward(worker, &mut exchange, outgoing, repick).await;
+    let Forwarded {
+        mut response,
+        connection,
+    } = match forwarded {
+        Ok(forwarded) => forwarded,
+        Err(answer) => return Err((answer, Box::new(exchange))),
+    };
+    pin(&mut response, wishes, &exchange);
+    exchange.set_status(response.status());
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let (Some(protocol), Some(client_upgrade)) = (upgrade, client_upgrade) else {
+            // Nobody asked for it.
+            return Err((Answer::EndpointFailure, Box::new(exchange)));
+        };
+        decision.leave_http();
+        let instance_upgrade = hyper::upgrade::on(&mut response);
+        let protocol = response
+            .headers()
+            .get(http::header::UPGRADE)
+            .cloned()
+            .unwrap_or(protocol);
+        headers::rewrite_response(
+            response.headers_mut(),
+            exchange.request_id(),
+            Some(protocol),
+        );
+        let switched = response.map(|_| ResponseBody::empty());
+        let peer = peer.clone();
+        tokio::task::spawn_local(upgrade::tunnel(
+            client_upgrade,
+            instance_upgrade,
+            exchange,
+            peer,
+        ));
+        return Ok(switched);
+    }
+    headers::rewrite_response(response.headers_mut(), exchange.request_id(), None);
+    *response.version_mut() = Version::HTTP_11;
+    Ok(response.map(|incoming| {
+        ResponseBody::upstream(incoming, connection, limits.response_stall_time, exchange)
+    }))
+}
+
+fn pin(response: &mut Response<Incoming>, wishes: &Wishes, exchange: &Exchange) {
+    let Some(pick) = exchange.pick() else { return };
+    let sessions = &pick.group.sticky_cookies;
+    if sessions.is_empty() {
+        return;
+    }
+    let instance = &pick.upstream().public_id;
+    let is_moved = wishes
+        .pinned
+        .as_deref()
+        .is_some_and(|pinned| *pinned != **instance);
+    sticky::pin_response(response.headers_mut(), sessions, instance, is_moved);
+}
+
+/// The guard waits to hear whether a request leaves HTTP; it must hear it
+/// however the request ends.
+#[derive(Debug)]
+struct Decision {
+    connection: Option<Arc<ClientConnection>>,
+}
+
+impl Decision {
+    fn new(connection: &Arc<ClientConnection>) -> Self {
+        Self {
+            connection: connection.take_undecided().then(|| Arc::clone(connection)),
+        }
+    }
+
+    fn is_owed(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    fn leave_http(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.decide(true);
+        }
+    }
+}
+
+impl Drop for Decision {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.decide(false);
+        }
+    }
+}
