@@ -89,7 +89,7 @@ async fn show(
     _caller: Authenticated,
     Guid(guid): Guid,
 ) -> ApiResult<Json<Value>> {
-    let operation = cf.tenancy().operation(&OperationId::from(guid))?;
+    let operation = cf.control.operation(&OperationId::from(guid)).await?;
     let operation = operation.ok_or_else(|| ApiError::not_found("Job"))?;
     Ok(Json(to_wire(&operation, cf.urls())))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use windlass_control::identity::OrganizationAccess;
 use windlass_control::listing::Column;
 use windlass_engine::id::OrganizationId;
-use windlass_engine::records::Organization;
+use windlass_engine::records::{Dialect, Organization};
 
 use crate::auth::{Authenticated, require_manager};
 use crate::body::JsonObject;
@@ -156,7 +156,8 @@ async fn delete(State(cf): State<CfState>, caller: Authenticated, Guid(guid): Gu
     let (organization, _) = find(&cf, &caller, &guid)?;
     caller.require_admin()?;
     let operation = cf
-        .delete_organization(&caller.principal, &organization.id)
+        .control
+        .delete_organization(&caller.principal, Dialect::CloudFoundry, &organization.id)
         .await?;
     Ok(jobs::accepted(&cf, &operation))
 }

@@ -11,12 +11,9 @@ use axum::http::{HeaderValue, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use windlass_control::error::Error;
+use windlass_control::Control;
 use windlass_control::identity::Identity;
-use windlass_control::principal::Principal;
-use windlass_control::tenancy::{DeleteApp, Tenancy};
-use windlass_engine::id::{OperationId, OrganizationId, SpaceId};
-use windlass_engine::records::Dialect;
+use windlass_control::tenancy::Tenancy;
 
 use crate::error::ApiError;
 use crate::links::Urls;
@@ -29,84 +26,34 @@ const MAX_CLIENT_ID_CHARS: usize = 64;
 /// What every handler can reach. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct CfState {
-    inner: Arc<Parts>,
-}
-
-#[derive(Debug)]
-struct Parts {
-    identity: Identity,
-    tenancy: Tenancy,
-    urls: Urls,
+    /// The use cases.
+    pub control: Control,
+    urls: Arc<Urls>,
 }
 
 impl CfState {
     /// State of a dialect that is reached at `urls`.
-    pub fn new(identity: Identity, tenancy: Tenancy, urls: Urls) -> Self {
+    pub fn new(control: Control, urls: Urls) -> Self {
         Self {
-            inner: Arc::new(Parts {
-                identity,
-                tenancy,
-                urls,
-            }),
+            control,
+            urls: Arc::new(urls),
         }
     }
 
     /// Users and tokens.
     pub fn identity(&self) -> &Identity {
-        &self.inner.identity
+        self.control.identity()
     }
 
     /// Organizations and what belongs to them.
     pub fn tenancy(&self) -> &Tenancy {
-        &self.inner.tenancy
-    }
-
-    /// Deletes a space with everything in it.
-    ///
-    /// # Errors
-    /// Those of `Tenancy::delete_space`.
-    pub(crate) async fn delete_space(
-        &self,
-        principal: &Principal,
-        id: &SpaceId,
-    ) -> Result<OperationId, Error> {
-        let tenancy = self.tenancy();
-        let deletion = tenancy
-            .delete_space(&principal.actor(), Dialect::CloudFoundry, id, refuse_apps())
-            .await?;
-        Ok(deletion.operation)
-    }
-
-    /// Deletes an organization with all its spaces.
-    ///
-    /// # Errors
-    /// Those of `Tenancy::delete_organization`.
-    pub(crate) async fn delete_organization(
-        &self,
-        principal: &Principal,
-        id: &OrganizationId,
-    ) -> Result<OperationId, Error> {
-        let tenancy = self.tenancy();
-        let deletion = tenancy
-            .delete_organization(&principal.actor(), Dialect::CloudFoundry, id, refuse_apps())
-            .await?;
-        Ok(deletion.operation)
+        self.control.tenancy()
     }
 
     /// Own addresses.
     pub fn urls(&self) -> &Urls {
-        &self.inner.urls
+        &self.urls
     }
-}
-
-/// Until apps can be deleted in the same commit, a tenant that holds some is not deleted.
-fn refuse_apps() -> DeleteApp {
-    Box::new(|_, app, _| {
-        Err(Error::Conflict(format!(
-            "delete the app {} first",
-            app.name
-        )))
-    })
 }
 
 /// The whole dialect.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use windlass_control::identity::SpaceAccess;
 use windlass_control::listing::Column;
 use windlass_engine::id::{OrganizationId, SpaceId};
-use windlass_engine::records::{Organization, Space};
+use windlass_engine::records::{Dialect, Organization, Space};
 
 use crate::auth::{Authenticated, require_in_space, require_manager};
 use crate::body::JsonObject;
@@ -186,7 +186,10 @@ async fn update(
 async fn delete(State(cf): State<CfState>, caller: Authenticated, Guid(guid): Guid) -> ApiResult {
     let (organization, space, _) = find(&cf, &caller, &guid)?;
     require_manager(&caller.grants.organization(&organization))?;
-    let operation = cf.delete_space(&caller.principal, &space.id).await?;
+    let operation = cf
+        .control
+        .delete_space(&caller.principal, Dialect::CloudFoundry, &space.id)
+        .await?;
     Ok(jobs::accepted(&cf, &operation))
 }
 

@@ -24,7 +24,7 @@ mod roles;
 mod spaces;
 
 pub use audit::{Subject, put_event};
-pub use delete::{DeleteApp, Deletion, MAX_APPS_PER_DELETION};
+pub use delete::MAX_APPS_PER_DELETION;
 pub use domains::{MAX_DOMAIN_CHARS, NewDomain};
 pub use operations::{complete_operation, put_operation};
 pub use organizations::{NewOrganization, OrganizationCounts, OrganizationPatch};

@@ -164,8 +164,10 @@ impl Tenancy {
             Some(space) => Filter::is(Column::Space, space.as_str()),
             None => Filter::is(Column::Organization, organization.as_str()),
         };
-        let roles: Vec<Role> =
-            self.store.read_list(move |reader| reader.all(vec![filter])).await?;
+        let roles: Vec<Role> = self
+            .store
+            .read_list(move |reader| reader.all(vec![filter]))
+            .await?;
         let mut users: Vec<UserId> = roles.into_iter().map(|role| role.user).collect();
         users.sort();
         users.dedup();
