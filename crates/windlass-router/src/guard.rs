@@ -386,7 +386,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 continue;
             }
             match this.phase {
-                Phase::Refused => return Poll::Ready(Ok(())),
+                // The end of the stream would look like a client that has left;
+                // the answer, once written, ends the connection.
+                Phase::Refused => return Poll::Pending,
                 Phase::Undecided => {
                     let mut waker = this
                         .connection

@@ -12,12 +12,12 @@ use crate::world::BOOT;
 const FOLDER: &str = "WINDLASS_TEST_ROUTER_FOLDER";
 
 /// A child process; killed when dropped.
-pub struct RouterProcess(Child);
+pub(crate) struct RouterProcess(Child);
 
 impl RouterProcess {
     /// Starts a router over the table and socket of `folder`. It inherits the
     /// listening socket as its standard input.
-    pub fn start(folder: &Path, http: &TcpListener) -> Self {
+    pub(crate) fn start(folder: &Path, http: &TcpListener) -> Self {
         let socket: OwnedFd = http.as_fd().try_clone_to_owned().unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
             .args([
@@ -35,7 +35,7 @@ impl RouterProcess {
     }
 
     /// `kill -9`.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }

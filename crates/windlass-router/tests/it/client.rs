@@ -5,31 +5,31 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Longer than anything that a test waits for.
-pub const GENEROUS: Duration = Duration::from_secs(60);
+pub(crate) const GENEROUS: Duration = Duration::from_secs(60);
 
 /// One connection to the router.
-pub struct Client {
-    pub stream: BufReader<TcpStream>,
+pub(crate) struct Client {
+    pub(crate) stream: BufReader<TcpStream>,
 }
 
 /// A response.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers(name).into_iter().next()
     }
 
-    pub fn headers(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
         let lines = self.head.lines().skip(1);
         lines
             .filter_map(|line| line.split_once(':'))
@@ -38,13 +38,13 @@ impl Answer {
             .collect()
     }
 
-    pub fn error(&self) -> &str {
+    pub(crate) fn error(&self) -> &str {
         self.header("x-windlass-router-error").unwrap_or_default()
     }
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(GENEROUS)).unwrap();
         stream.set_write_timeout(Some(GENEROUS)).unwrap();
@@ -54,27 +54,27 @@ impl Client {
         }
     }
 
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
-    pub fn get(&mut self, host: &str, path: &str) -> Answer {
+    pub(crate) fn get(&mut self, host: &str, path: &str) -> Answer {
         self.get_with(host, path, "")
     }
 
-    pub fn get_with(&mut self, host: &str, path: &str, headers: &str) -> Answer {
+    pub(crate) fn get_with(&mut self, host: &str, path: &str, headers: &str) -> Answer {
         self.send(format!(
             "GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n"
         ));
         self.answer()
     }
 
-    pub fn answer(&mut self) -> Answer {
+    pub(crate) fn answer(&mut self) -> Answer {
         self.try_answer().expect("an answer")
     }
 
     /// `None` when the connection ends first.
-    pub fn try_answer(&mut self) -> Option<Answer> {
+    pub(crate) fn try_answer(&mut self) -> Option<Answer> {
         let (status, head) = self.try_head()?;
         let lower = head.to_ascii_lowercase();
         let length = lower
@@ -95,7 +95,7 @@ impl Client {
     }
 
     /// Status and head of a response.
-    pub fn try_head(&mut self) -> Option<(u16, String)> {
+    pub(crate) fn try_head(&mut self) -> Option<(u16, String)> {
         let mut head = String::new();
         loop {
             let before = head.len();
@@ -110,7 +110,7 @@ impl Client {
     }
 
     /// One chunk of a body; `Some(None)` at its end, `None` when it is cut.
-    pub fn try_chunk(&mut self) -> Option<Option<Vec<u8>>> {
+    pub(crate) fn try_chunk(&mut self) -> Option<Option<Vec<u8>>> {
         let mut size = String::new();
         if self.stream.read_line(&mut size).ok()? == 0 {
             return None;
@@ -123,7 +123,7 @@ impl Client {
     }
 
     /// Whether the other side closes now (or already has), without more bytes.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();
         // A reset is an end too.
         let ended = self.stream.read_to_end(&mut rest);
@@ -136,6 +136,6 @@ impl Client {
 }
 
 /// One request on a connection of its own.
-pub fn get(address: SocketAddr, host: &str, path: &str) -> Answer {
+pub(crate) fn get(address: SocketAddr, host: &str, path: &str) -> Answer {
     Client::connect(address).get(host, path)
 }

@@ -10,29 +10,29 @@ use std::thread;
 use windlass_router::Upstream;
 
 /// A server on a port of its own; it ends with the test process.
-pub struct Instance {
-    pub id: String,
-    pub address: SocketAddr,
-    pub connections: Arc<AtomicUsize>,
-    pub requests: Arc<AtomicUsize>,
-    pub heads: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Instance {
+    pub(crate) id: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) requests: Arc<AtomicUsize>,
+    pub(crate) heads: Arc<Mutex<Vec<String>>>,
 }
 
 /// One request, as an instance reads it.
-pub struct Asked {
+pub(crate) struct Asked {
     /// Request line and headers.
-    pub head: String,
-    pub stream: BufReader<TcpStream>,
+    pub(crate) head: String,
+    pub(crate) stream: BufReader<TcpStream>,
     /// Number of the request on its connection, from 0.
-    pub number: usize,
+    pub(crate) number: usize,
 }
 
 impl Asked {
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.head.split(' ').nth(1).unwrap_or_default()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -40,7 +40,7 @@ impl Asked {
     }
 
     /// Reads the body, whatever its framing.
-    pub fn body(&mut self) -> Vec<u8> {
+    pub(crate) fn body(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         if self.header("transfer-encoding").is_some() {
             while let Some(chunk) = self.chunk() {
@@ -54,7 +54,7 @@ impl Asked {
     }
 
     /// One chunk; `None` at the end.
-    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn chunk(&mut self) -> Option<Vec<u8>> {
         let mut size = String::new();
         self.stream.read_line(&mut size).unwrap();
         let size = usize::from_str_radix(size.trim(), 16).unwrap();
@@ -64,16 +64,16 @@ impl Asked {
         (size > 0).then_some(chunk)
     }
 
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         // A router that has hung up is no failure of the instance.
         let _ = self.stream.get_mut().write_all(bytes);
     }
 
-    pub fn answer(&mut self, body: &str) {
+    pub(crate) fn answer(&mut self, body: &str) {
         self.answer_with("", body);
     }
 
-    pub fn answer_with(&mut self, headers: &str, body: &str) {
+    pub(crate) fn answer_with(&mut self, headers: &str, body: &str) {
         let length = body.len();
         let text = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
         self.write(text.as_bytes());
@@ -81,11 +81,14 @@ impl Asked {
 }
 
 /// Whether the connection goes on after a request.
-pub type Keep = bool;
+pub(crate) type Keep = bool;
 
 impl Instance {
     /// Serves with `serve`, one thread per connection.
-    pub fn start(id: &str, serve: impl Fn(&mut Asked) -> Keep + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(
+        id: &str,
+        serve: impl Fn(&mut Asked) -> Keep + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let instance = Self {
             id: id.to_owned(),
@@ -130,7 +133,7 @@ impl Instance {
     }
 
     /// Answers every request with its id.
-    pub fn named(id: &str) -> Self {
+    pub(crate) fn named(id: &str) -> Self {
         let name = id.to_owned();
         Self::start(id, move |asked| {
             asked.body();
@@ -140,7 +143,7 @@ impl Instance {
     }
 
     /// An address where nothing listens.
-    pub fn dead(id: &str) -> Self {
+    pub(crate) fn dead(id: &str) -> Self {
         let address = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -154,7 +157,7 @@ impl Instance {
         }
     }
 
-    pub fn upstream(&self, index: u32) -> Upstream {
+    pub(crate) fn upstream(&self, index: u32) -> Upstream {
         Upstream {
             id: self.id.clone(),
             address: self.address,

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use windlass_router::RouterEvent;
+
 use crate::client::Client;
 use crate::instance::Instance;
 use crate::world::{HOST, World, put_group, until, version};
@@ -54,6 +56,15 @@ fn after_the_acknowledgement_nothing_goes_to_the_withdrawn_version() {
         wait_for_load();
         let position = world.publish(vec![put_group(2 + round * 2, shares(10_000))]);
         withdrawals.push((position.generation, wall_us()));
+        // What was picked before the acknowledgement may still be on its way.
+        let upstream = "target".to_owned();
+        assert_eq!(
+            world.control().event(),
+            RouterEvent::Empty {
+                upstream,
+                upgraded: 0
+            }
+        );
         let seen = target.requests.load(Ordering::SeqCst);
         wait_for_load();
         assert_eq!(

@@ -16,43 +16,43 @@ use windlass_router::{
 use crate::client::GENEROUS;
 use crate::instance::Instance;
 
-pub const BOOT: &str = "boot";
-pub const HOST: &str = "app.test";
-pub const GROUP: &str = "group";
+pub(crate) const BOOT: &str = "boot";
+pub(crate) const HOST: &str = "app.test";
+pub(crate) const GROUP: &str = "group";
 
 /// A running router and everything around it.
-pub struct World {
-    pub folder: tempfile::TempDir,
-    pub http: SocketAddr,
-    pub metrics: SocketAddr,
-    pub control: Option<Control>,
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) http: SocketAddr,
+    pub(crate) metrics: SocketAddr,
+    pub(crate) control: Option<Control>,
     router: Option<(oneshot::Sender<()>, JoinHandle<Result<(), RouterError>>)>,
 }
 
 /// Control's side.
-pub struct Control {
-    pub link: RouterLink,
-    pub events: mpsc::Receiver<RouterEvent>,
-    pub runtime: Runtime,
+pub(crate) struct Control {
+    pub(crate) link: RouterLink,
+    pub(crate) events: mpsc::Receiver<RouterEvent>,
+    pub(crate) runtime: Runtime,
 }
 
-pub fn listener() -> TcpListener {
+pub(crate) fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
 impl World {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(1, |_| {})
     }
 
     /// A router with control, changed by `change`.
-    pub fn with(workers: usize, change: impl FnOnce(&mut RouterConfig)) -> Self {
+    pub(crate) fn with(workers: usize, change: impl FnOnce(&mut RouterConfig)) -> Self {
         let mut world = Self::without_router();
         world.start_router(workers, change);
         world
     }
 
-    pub fn without_router() -> Self {
+    pub(crate) fn without_router() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let control = Control::start(folder.path().join("control"), folder.path().join("table"));
         let nowhere = "127.0.0.1:0".parse().unwrap();
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    pub fn start_router(&mut self, workers: usize, change: impl FnOnce(&mut RouterConfig)) {
+    pub(crate) fn start_router(&mut self, workers: usize, change: impl FnOnce(&mut RouterConfig)) {
         let (http, metrics) = (listener(), listener());
         self.http = http.local_addr().unwrap();
         self.metrics = metrics.local_addr().unwrap();
@@ -82,7 +82,7 @@ impl World {
         self.router = Some((stop, thread));
     }
 
-    pub fn config(&self, workers: usize) -> RouterConfig {
+    pub(crate) fn config(&self, workers: usize) -> RouterConfig {
         RouterConfig {
             table_path: self.folder.path().join("table"),
             control_socket: self.folder.path().join("control"),
@@ -101,16 +101,16 @@ impl World {
         }
     }
 
-    pub fn log_path(&self) -> PathBuf {
+    pub(crate) fn log_path(&self) -> PathBuf {
         self.folder.path().join("access.log")
     }
 
-    pub fn control(&mut self) -> &mut Control {
+    pub(crate) fn control(&mut self) -> &mut Control {
         self.control.as_mut().unwrap()
     }
 
     /// Publishes and waits until it is in force.
-    pub fn publish(&mut self, changes: Vec<Change>) -> Position {
+    pub(crate) fn publish(&mut self, changes: Vec<Change>) -> Position {
         let control = self.control();
         let position = control.link.publish(changes).unwrap();
         control.acknowledged(position);
@@ -118,7 +118,7 @@ impl World {
     }
 
     /// One group behind [`HOST`].
-    pub fn route(&mut self, versions: Vec<Version>) -> Position {
+    pub(crate) fn route(&mut self, versions: Vec<Version>) -> Position {
         let changes = vec![put_group(1, versions), put_host(vec![rule("", GROUP)])];
         // Once the router has said hello, so that the change is in force in it.
         self.control().connected(1);
@@ -126,14 +126,14 @@ impl World {
     }
 
     /// Asks the router to end; returns how to wait for its end.
-    pub fn stop_router(&mut self) -> JoinHandle<Result<(), RouterError>> {
+    pub(crate) fn stop_router(&mut self) -> JoinHandle<Result<(), RouterError>> {
         let (stop, thread) = self.router.take().unwrap();
         stop.send(()).unwrap();
         thread
     }
 
     /// Ends the router and reads what it has logged.
-    pub fn log(&mut self) -> Vec<serde_json::Value> {
+    pub(crate) fn log(&mut self) -> Vec<serde_json::Value> {
         self.stop_router().join().unwrap().unwrap();
         let text = std::fs::read_to_string(self.log_path()).unwrap();
         text.lines()
@@ -141,7 +141,7 @@ impl World {
             .collect()
     }
 
-    pub fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         crate::client::get(self.metrics, "metrics", "/metrics")
             .text()
             .to_owned()
@@ -161,7 +161,7 @@ impl Drop for World {
 }
 
 impl Control {
-    pub fn start(socket: PathBuf, table: PathBuf) -> Self {
+    pub(crate) fn start(socket: PathBuf, table: PathBuf) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -180,7 +180,7 @@ impl Control {
         }
     }
 
-    pub fn acknowledged(&self, position: Position) {
+    pub(crate) fn acknowledged(&self, position: Position) {
         let answer = self
             .runtime
             .block_on(self.link.wait_acknowledged(position, GENEROUS));
@@ -191,14 +191,14 @@ impl Control {
     }
 
     /// Waits until so many routers have said hello.
-    pub fn connected(&self, count: usize) {
+    pub(crate) fn connected(&self, count: usize) {
         until(|| {
             let routers = self.link.routers();
             routers.len() == count && routers.iter().all(|router| router.position.is_some())
         });
     }
 
-    pub fn event(&mut self) -> RouterEvent {
+    pub(crate) fn event(&mut self) -> RouterEvent {
         let next = tokio::time::timeout;
         self.runtime
             .block_on(async { next(GENEROUS, self.events.recv()).await })
@@ -207,13 +207,13 @@ impl Control {
     }
 
     /// The next event, if there is one already.
-    pub fn try_event(&mut self) -> Option<RouterEvent> {
+    pub(crate) fn try_event(&mut self) -> Option<RouterEvent> {
         self.events.try_recv().ok()
     }
 }
 
 /// Waits for a condition.
-pub fn until(mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < GENEROUS, "the condition never held");
@@ -221,7 +221,7 @@ pub fn until(mut holds: impl FnMut() -> bool) {
     }
 }
 
-pub fn version(id: &str, share: u16, instances: &[&Instance]) -> Version {
+pub(crate) fn version(id: &str, share: u16, instances: &[&Instance]) -> Version {
     let upstreams = instances
         .iter()
         .zip(0..)
@@ -234,7 +234,7 @@ pub fn version(id: &str, share: u16, instances: &[&Instance]) -> Version {
     }
 }
 
-pub fn group(plan_generation: u64, versions: Vec<Version>) -> Group {
+pub(crate) fn group(plan_generation: u64, versions: Vec<Version>) -> Group {
     Group {
         app_id: "app".to_owned(),
         plan_generation,
@@ -244,21 +244,21 @@ pub fn group(plan_generation: u64, versions: Vec<Version>) -> Group {
     }
 }
 
-pub fn put_group(plan_generation: u64, versions: Vec<Version>) -> Change {
+pub(crate) fn put_group(plan_generation: u64, versions: Vec<Version>) -> Change {
     Change::PutGroup {
         group: GROUP.to_owned(),
         value: group(plan_generation, versions),
     }
 }
 
-pub fn put_host(rules: Vec<RouteRule>) -> Change {
+pub(crate) fn put_host(rules: Vec<RouteRule>) -> Change {
     Change::PutHost {
         host: HOST.to_owned(),
         value: HostRoutes { commit: 1, rules },
     }
 }
 
-pub fn rule(path_prefix: &str, group: &str) -> RouteRule {
+pub(crate) fn rule(path_prefix: &str, group: &str) -> RouteRule {
     RouteRule {
         route_id: format!("route-{group}"),
         path_prefix: path_prefix.to_owned(),
