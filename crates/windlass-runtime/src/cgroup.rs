@@ -48,7 +48,8 @@ impl Groups {
     /// # Errors
     /// When a limit that is asked for cannot be set, or no group at all can be made.
     pub(crate) fn create(found: &Hierarchies, run: &str, limits: &Limits) -> io::Result<Self> {
-        let name = format!("windlass-{run}");
+        // Runs of several servers may have the same name: a group is only ever one run's.
+        let name = format!("{run}.{}", std::process::id());
         let mut groups = Self::default();
         let made = groups
             .make(found, &name)
@@ -264,8 +265,13 @@ fn child_groups(group: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Makes a group of our own; one that is left from an earlier boot of a container is replaced.
 fn create_dir(path: &Path) -> io::Result<()> {
-    let made = fs::create_dir_all(path);
+    let made = fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| {
+        // It can only be removed while nothing is in it.
+        let _ = fs::remove_dir(path);
+        fs::create_dir(path)
+    });
     made.map_err(|error| {
         io::Error::new(error.kind(), format!("making {}: {error}", path.display()))
     })

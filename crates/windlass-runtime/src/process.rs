@@ -243,8 +243,9 @@ impl Inner {
             }
         }
         drop(runs);
-        told.into_iter()
-            .for_each(|observation| self.tell(observation));
+        for observation in told {
+            self.tell(observation);
+        }
         Ok(())
     }
 
@@ -326,9 +327,9 @@ impl Inner {
         *seen = (*seen).max(state.generation);
         drop(generations);
         self.enter(&state, None);
-        present(&state.status())
-            .into_iter()
-            .for_each(|observation| self.tell(observation));
+        for observation in present(&state.status()) {
+            self.tell(observation);
+        }
     }
 
     /// Takes in what a run has become, and tells what is new about it.

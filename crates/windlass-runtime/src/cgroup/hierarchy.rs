@@ -27,7 +27,7 @@ pub(crate) struct Hierarchies {
 struct Mount {
     is_unified: bool,
     controllers: Vec<String>,
-    mount_point: PathBuf,
+    root: PathBuf,
     /// Directory of the server's own group.
     own: PathBuf,
 }
@@ -99,7 +99,7 @@ fn candidates(mount: &Mount) -> Vec<PathBuf> {
     let ancestors = mount
         .own
         .ancestors()
-        .take_while(|dir| dir.starts_with(&mount.mount_point));
+        .take_while(|dir| dir.starts_with(&mount.root));
     ancestors.map(Path::to_path_buf).collect()
 }
 
@@ -137,7 +137,7 @@ fn parse(mountinfo: &str, own_groups: &str) -> Vec<Mount> {
         };
         let left: Vec<&str> = left.split(' ').collect();
         let right: Vec<&str> = right.split(' ').collect();
-        let (&[_, _, _, root, mount_point, ..], &[kind, _, options]) = (&left[..], &right[..])
+        let (&[_, _, _, shown, mount_point, ..], &[kind, _, options]) = (&left[..], &right[..])
         else {
             continue;
         };
@@ -151,7 +151,7 @@ fn parse(mountinfo: &str, own_groups: &str) -> Vec<Mount> {
         };
         // In a container the mount may show only a part of the hierarchy.
         let below = own
-            .strip_prefix(root)
+            .strip_prefix(shown)
             .unwrap_or(Path::new(""))
             .to_path_buf();
         let mount_point = PathBuf::from(mount_point);
@@ -163,7 +163,7 @@ fn parse(mountinfo: &str, own_groups: &str) -> Vec<Mount> {
         mounts.push(Mount {
             is_unified,
             controllers,
-            mount_point,
+            root: mount_point,
             own,
         });
     }

@@ -242,7 +242,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let long = "x".repeat(MAX_LINE_BYTES);
         let line = |file: u64, n: u64| {
-            if n % 7 == 0 {
+            if n.is_multiple_of(7) {
                 long.clone()
             } else {
                 format!("{file}-{n}")

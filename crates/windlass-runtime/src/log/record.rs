@@ -133,7 +133,10 @@ mod tests {
                 7,
                 text,
             );
-            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            assert_eq!(
+                line.iter().position(|byte| *byte == b'\n'),
+                Some(line.len() - 1)
+            );
             line.pop();
             let record = LogRecord::parse(&line, LogPosition::default()).unwrap();
             assert_eq!((record.text.as_slice(), record.index), (text, 7));

@@ -92,14 +92,13 @@ impl LogWriter {
             return;
         }
         let buffer = std::mem::take(&mut self.buffer);
-        match self.file.write_all(&buffer) {
-            Ok(()) => self.size += buffer.len() as u64,
-            Err(_) => {
-                // The disk is full, or worse. The app must not hang on it: what does not fit is
-                // counted, and a piece of a line is taken back so that the next one stands alone.
-                self.lost += buffer.iter().filter(|byte| **byte == b'\n').count() as u64;
-                let _ = self.file.set_len(self.size);
-            }
+        if self.file.write_all(&buffer).is_ok() {
+            self.size += buffer.len() as u64;
+        } else {
+            // The disk is full, or worse. The app must not hang on it: what does not fit is
+            // counted, and a piece of a line is taken back so that the next one stands alone.
+            self.lost += buffer.split(|byte| *byte == b'\n').count() as u64 - 1;
+            let _ = self.file.set_len(self.size);
         }
         self.buffer = buffer;
         self.buffer.clear();

@@ -69,9 +69,8 @@ pub(super) fn conclude(run_dir: &Path) -> io::Result<Conclusion> {
     let over = |state: RunState| Ok(Conclusion::Over(Box::new(state)));
     match RunState::read(run_dir)? {
         Some(state) if state.is_over() => return over(state),
-        Some(_) => {}
         None if !run_dir.is_dir() => return Ok(Conclusion::Absent),
-        None => {}
+        Some(_) | None => {}
     }
     let Some(_lock) = try_lock(run_dir)? else {
         return Ok(Conclusion::Alive);

@@ -17,7 +17,7 @@ use crate::spec::LaunchSpec;
 use crate::state::SHIM_ERROR_FILE;
 
 /// How long a shim may take until it answers: it gives all files of the app to their user.
-const LAUNCH_LIMIT: Duration = Duration::from_secs(300);
+const LAUNCH_LIMIT: Duration = Duration::from_mins(5);
 /// Part of the shim's standard error that becomes the reason, in bytes.
 const MAX_ERROR_BYTES: usize = 4096;
 

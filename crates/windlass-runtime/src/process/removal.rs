@@ -4,19 +4,30 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::state::{RunState, try_lock};
 
 /// Prefix of directories that are being removed. No run has a name with a leading dot.
 const GONE: &str = ".gone-";
 
+/// How long a shim that has recorded the end of its run may take to leave: a disk sync.
+const LEAVE_LIMIT: Duration = Duration::from_mins(1);
+/// Pause between two looks whether it has left.
+const LEAVE_PAUSE: Duration = Duration::from_millis(2);
+
 /// Removes the directory of a run; false if somebody holds its lock or it has not ended.
 pub(super) fn remove(run_dir: &Path) -> io::Result<bool> {
     if !run_dir.is_dir() {
         return Ok(true);
     }
-    let Some(_lock) = try_lock(run_dir)? else {
-        return Ok(false);
+    let deadline = Instant::now() + LEAVE_LIMIT;
+    let _lock = loop {
+        match try_lock(run_dir)? {
+            Some(lock) => break lock,
+            None if Instant::now() >= deadline => return Ok(false),
+            None => std::thread::sleep(LEAVE_PAUSE),
+        }
     };
     if RunState::read(run_dir)?.is_some_and(|state| !state.is_over()) {
         return Ok(false);

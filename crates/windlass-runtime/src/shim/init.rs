@@ -291,9 +291,8 @@ impl InitProcess<'_> {
             let mut order = [0];
             match self.channel.read(&mut order) {
                 Ok(1) => self.obey(order[0]),
-                Ok(_) => return self.end_everything(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.end_everything(),
+                Ok(_) | Err(_) => return self.end_everything(),
             }
         }
     }

@@ -19,7 +19,7 @@ const MAX_WAITING_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Peers {
     pub(super) listener: UnixListener,
-    peers: Vec<Peer>,
+    connected: Vec<Peer>,
     next_id: u64,
 }
 
@@ -40,7 +40,7 @@ impl Peers {
     pub(super) fn new(listener: UnixListener) -> Self {
         Self {
             listener,
-            peers: Vec::new(),
+            connected: Vec::new(),
             next_id: 0,
         }
     }
@@ -48,7 +48,7 @@ impl Peers {
     /// What to poll, and whether for writing too.
     pub(super) fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool)> {
         let peers = self
-            .peers
+            .connected
             .iter()
             .map(|peer| (peer.stream.as_fd(), !peer.waiting.is_empty()));
         std::iter::once((self.listener.as_fd(), false)).chain(peers)
@@ -57,7 +57,7 @@ impl Peers {
     /// Takes new connections, greets them, and returns what peers have said.
     pub(super) fn turn(&mut self, hello: &impl Fn() -> FromShim) -> Vec<Message> {
         while let Ok((stream, _)) = self.listener.accept() {
-            if self.peers.len() < MAX_PEERS
+            if self.connected.len() < MAX_PEERS
                 && is_allowed(&stream)
                 && stream.set_nonblocking(true).is_ok()
             {
@@ -65,7 +65,7 @@ impl Peers {
                 self.next_id += 1;
                 let waiting = to_line(&hello());
                 let received = Vec::new();
-                self.peers.push(Peer {
+                self.connected.push(Peer {
                     id,
                     stream,
                     has_greeted: false,
@@ -76,23 +76,23 @@ impl Peers {
             }
         }
         let mut messages = Vec::new();
-        for peer in &mut self.peers {
+        for peer in &mut self.connected {
             peer.read(&mut messages);
             peer.flush();
         }
-        self.peers.retain(|peer| !peer.is_gone);
+        self.connected.retain(|peer| !peer.is_gone);
         messages
     }
 
     /// Sends to everybody.
     pub(super) fn broadcast(&mut self, message: &FromShim) {
         let line = to_line(message);
-        self.peers.iter_mut().for_each(|peer| peer.send(&line));
+        self.connected.iter_mut().for_each(|peer| peer.send(&line));
     }
 
     /// Sends to one peer, if it is still there.
     pub(super) fn send(&mut self, id: u64, message: &FromShim) {
-        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) {
+        if let Some(peer) = self.connected.iter_mut().find(|peer| peer.id == id) {
             peer.send(&to_line(message));
         }
     }

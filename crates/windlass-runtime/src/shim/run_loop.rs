@@ -238,6 +238,8 @@ impl<'a> RunLoop<'a> {
             Report::Failed(text) => {
                 let words = format!("could not be started: {text}");
                 self.end(ExitReason::LaunchFailed(text), &words);
+                // Nothing is there that could use a grace.
+                self.ending.iter_mut().for_each(Ending::kill_now);
             }
             Report::Spawned { pid, .. } => {
                 self.spawned.push(pid);
@@ -412,15 +414,16 @@ impl<'a> RunLoop<'a> {
 
     fn end_gently(&mut self, reason: ExitReason, grace_ms: u64, words: &str) {
         let now = Instant::now();
-        // Before the start nothing is there to take a SIGTERM.
-        let grace = Duration::from_millis(if self.live == 0 { 0 } else { grace_ms });
-        let kill_at = now.checked_add(grace).unwrap_or(now);
+        let kill_at = now
+            .checked_add(Duration::from_millis(grace_ms))
+            .unwrap_or(now);
         if let Some(ending) = &mut self.ending {
             ending.kill_at = ending.kill_at.min(kill_at);
             return;
         }
         platform_line(&mut self.log, self.spec, words);
         self.ending = Some(Ending::new(reason, kill_at));
+        // If init is still starting processes, it obeys when they all have been started.
         self.init.terminate();
         self.stopping();
     }

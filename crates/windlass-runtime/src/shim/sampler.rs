@@ -1,6 +1,6 @@
 //! Measures what the run uses, and finds what the kernel does not limit by itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -171,7 +171,7 @@ pub(super) fn size_bytes(dir: &Path) -> u64 {
         return 0;
     };
     let mut total = 0;
-    let mut links: BTreeMap<(u64, u64), ()> = BTreeMap::new();
+    let mut links: BTreeSet<(u64, u64)> = BTreeSet::new();
     let mut waiting = vec![dir.to_path_buf()];
     while let Some(path) = waiting.pop() {
         let Ok(entries) = std::fs::read_dir(&path) else {
@@ -186,9 +186,7 @@ pub(super) fn size_bytes(dir: &Path) -> u64 {
             }
             if metadata.is_dir() {
                 waiting.push(entry.path());
-            } else if metadata.nlink() > 1
-                && links.insert((metadata.dev(), metadata.ino()), ()).is_some()
-            {
+            } else if metadata.nlink() > 1 && !links.insert((metadata.dev(), metadata.ino())) {
                 continue;
             }
             total += metadata.blocks() * BLOCK_BYTES;

@@ -43,7 +43,9 @@ async fn exits_and_crashes_of_the_meantime_are_taken_in() {
         let states = [&task, &crash].map(|run| bench.driver.run_dir(run).join("state.json"));
         // No control from here to the reopening.
         let dir = bench.end();
-        go.iter().for_each(|path| std::fs::write(path, "").unwrap());
+        for path in &go {
+            std::fs::write(path, "").unwrap();
+        }
         let is_ended = |path| {
             std::fs::read_to_string(path)
                 .unwrap()

@@ -16,7 +16,7 @@ use windlass_runtime::{
 };
 
 /// How long a test waits for something that should happen at once.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 pub(crate) const APP: &str = "app";
 
@@ -186,7 +186,10 @@ impl Bench {
     }
 
     /// Waits for an observation.
-    pub(crate) async fn observe<T>(&mut self, mut wanted: impl FnMut(&Observation) -> Option<T>) -> T {
+    pub(crate) async fn observe<T>(
+        &mut self,
+        mut wanted: impl FnMut(&Observation) -> Option<T>,
+    ) -> T {
         let mut seen = Vec::new();
         let found = tokio::time::timeout(LIMIT, async {
             loop {

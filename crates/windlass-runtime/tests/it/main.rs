@@ -1,4 +1,9 @@
 //! Real shims, real processes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 mod adoption;
 mod bench;

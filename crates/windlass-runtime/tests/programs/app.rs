@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 /// Longest life of anything in here, should a test fail to end it.
-const LIFE_LIMIT: Duration = Duration::from_secs(300);
+const LIFE_LIMIT: Duration = Duration::from_mins(5);
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
