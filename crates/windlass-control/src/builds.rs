@@ -27,7 +27,7 @@ use crate::run_name::RunName;
 use crate::staging::{CollectError, StagedDroplet, StagingRequest, collect, prepare};
 
 /// Stack that applications are told.
-pub const STACK: &str = "cflinuxfs4";
+pub(crate) const STACK: &str = "cflinuxfs4";
 
 impl Control {
     pub(crate) async fn build_spec(

@@ -28,7 +28,7 @@ const STICKY_COOKIES: [&str; 1] = ["JSESSIONID"];
 const ACKNOWLEDGE_ROUND_SECS: u64 = 30;
 
 /// Name of the group of a routed component.
-pub fn group_of(app: &AppId, component: &ComponentName) -> GroupId {
+pub(crate) fn group_of(app: &AppId, component: &ComponentName) -> GroupId {
     format!("{app}/{component}")
 }
 

@@ -1,0 +1,5 @@
+//! Use cases over a real store, a real engine and a driver that runs nothing.
+
+mod cancel;
+mod tasks;
+mod world;
