@@ -23,6 +23,13 @@ const MAX_STATUS_LINE_BYTES: usize = 1024;
 /// Stack of a thread of the shim, in bytes.
 pub(super) const STACK_BYTES: usize = 256 * 1024;
 
+/// What is checked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    pub(super) port: u16,
+    pub(super) init_pid: u32,
+}
+
 /// What the threads tell the loop of the shim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
@@ -58,12 +65,12 @@ impl EventSender {
 }
 
 /// Polls quickly until the first success, then at the interval. Ends after its last event.
-pub(super) fn watch_health(check: &HealthCheck, port: u16, events: &EventSender) {
+pub(super) fn watch_health(check: &HealthCheck, target: Target, events: &EventSender) {
     let limit = Duration::from_millis(check.invocation_timeout_ms.max(1));
     let deadline = Instant::now() + Duration::from_millis(check.start_timeout_ms);
     let mut pause = MIN_PAUSE;
     loop {
-        match invoke(&check.kind, port, limit) {
+        match invoke(&check.kind, target, limit) {
             Ok(port_check) => {
                 if !events.send(Event::Healthy(port_check)) {
                     return;
@@ -81,7 +88,7 @@ pub(super) fn watch_health(check: &HealthCheck, port: u16, events: &EventSender)
     }
     loop {
         std::thread::sleep(Duration::from_millis(check.interval_ms.max(1)));
-        if let Err(text) = invoke(&check.kind, port, limit) {
+        if let Err(text) = invoke(&check.kind, target, limit) {
             events.send(Event::Unhealthy(text));
             return;
         }
@@ -89,13 +96,13 @@ pub(super) fn watch_health(check: &HealthCheck, port: u16, events: &EventSender)
 }
 
 /// Polls quickly while not ready, at the interval while ready. Ends when nobody listens.
-pub(super) fn watch_readiness(check: &ReadinessCheck, port: u16, events: &EventSender) {
+pub(super) fn watch_readiness(check: &ReadinessCheck, target: Target, events: &EventSender) {
     let limit = Duration::from_millis(check.invocation_timeout_ms.max(1));
     let interval = Duration::from_millis(check.interval_ms.max(1));
     let mut is_ready = false;
     let mut pause = MIN_PAUSE;
     loop {
-        let passes = invoke(&check.kind, port, limit).is_ok();
+        let passes = invoke(&check.kind, target, limit).is_ok();
         if passes != is_ready && !events.send(Event::Ready(passes)) {
             return;
         }
@@ -109,7 +116,8 @@ pub(super) fn watch_readiness(check: &ReadinessCheck, port: u16, events: &EventS
     }
 }
 
-fn invoke(kind: &HealthKind, port: u16, limit: Duration) -> Result<PortCheck, String> {
+fn invoke(kind: &HealthKind, target: Target, limit: Duration) -> Result<PortCheck, String> {
+    let port = target.port;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let deadline = Instant::now() + limit;
     let connect = || {
@@ -120,12 +128,12 @@ fn invoke(kind: &HealthKind, port: u16, limit: Duration) -> Result<PortCheck, St
         HealthKind::Process => Ok(PortCheck::None),
         HealthKind::Port => {
             drop(connect()?);
-            whose(port)
+            whose(target)
         }
         HealthKind::Http { path } => {
             let stream = connect()?;
             // Ask only our own: a stranger on the port must not get requests meant for the app.
-            let port_check = whose(port)?;
+            let port_check = whose(target)?;
             let status = ask(stream, path, port, deadline)
                 .map_err(|error| format!("no answer to GET {path}: {error}"))?;
             if status == 200 {
@@ -137,10 +145,12 @@ fn invoke(kind: &HealthKind, port: u16, limit: Duration) -> Result<PortCheck, St
     }
 }
 
-/// Everything below the shim belongs to the run.
-fn whose(port: u16) -> Result<PortCheck, String> {
+/// Everything below the shim belongs to the run; init never listens, and may not be looked into.
+fn whose(target: Target) -> Result<PortCheck, String> {
     let below = procfs::descendants(&BTreeSet::from([std::process::id()]));
-    let pids: BTreeSet<u32> = below.iter().map(|stat| stat.pid).collect();
+    let pids = below.iter().map(|stat| stat.pid);
+    let pids: BTreeSet<u32> = pids.filter(|pid| *pid != target.init_pid).collect();
+    let port = target.port;
     match ports::listener(port, &pids) {
         Listener::Ours => Ok(PortCheck::Owned),
         Listener::Unknown => Ok(PortCheck::Connect),

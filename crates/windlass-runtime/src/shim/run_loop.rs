@@ -13,7 +13,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::checks::{self, Event, EventSender, STACK_BYTES};
+use super::checks::{self, Event, EventSender, STACK_BYTES, Target};
 use super::ending::{Ending, reap_all};
 use super::init::{Init, Report};
 use super::output::Output;
@@ -326,9 +326,16 @@ impl<'a> RunLoop<'a> {
         match (&self.spec.health.kind, self.spec.port) {
             (HealthKind::Process, _) | (_, None) => self.become_healthy(PortCheck::None),
             (HealthKind::Port | HealthKind::Http { .. }, Some(port)) => {
-                let check = self.spec.health.clone();
-                self.thread(move |events| checks::watch_health(&check, port, events));
+                let (check, target) = (self.spec.health.clone(), self.target(port));
+                self.thread(move |events| checks::watch_health(&check, target, events));
             }
+        }
+    }
+
+    fn target(&self, port: u16) -> Target {
+        Target {
+            port,
+            init_pid: self.init.pid.as_raw().unsigned_abs(),
         }
     }
 
@@ -363,8 +370,8 @@ impl<'a> RunLoop<'a> {
         if let (HealthKind::Port | HealthKind::Http { .. }, Some(port)) =
             (&self.spec.readiness.kind, self.spec.port)
         {
-            let check = self.spec.readiness.clone();
-            self.thread(move |events| checks::watch_readiness(&check, port, events));
+            let (check, target) = (self.spec.readiness.clone(), self.target(port));
+            self.thread(move |events| checks::watch_readiness(&check, target, events));
         }
     }
 

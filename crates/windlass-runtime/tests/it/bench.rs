@@ -200,10 +200,8 @@ impl Bench {
                 seen.push(observation);
             }
         });
-        match found.await {
-            Ok(found) => found,
-            Err(_) => panic!("not observed in time, but {seen:?}"),
-        }
+        let found = found.await;
+        found.unwrap_or_else(|_| panic!("not observed in time, but {seen:?}"))
     }
 
     pub(crate) async fn routable(&mut self, wanted: &str) {

@@ -161,7 +161,7 @@ async fn what_cannot_be_executed_is_a_failed_launch() {
         bench.start(spec).await;
         match bench.exit(&run).await.reason {
             ExitReason::LaunchFailed(text) => {
-                assert!(text.contains("/nonexistent/program"), "{text}")
+                assert!(text.contains("/nonexistent/program"), "{text}");
             }
             other => panic!("{other:?}"),
         }
