@@ -72,10 +72,15 @@ impl Shard {
     }
 }
 
+/// A group and one of its versions.
+type VersionKey = (Arc<str>, Arc<str>);
+/// Name, help and place of a metric.
+type Metric<T> = (&'static str, &'static str, fn(&Shard) -> &T);
+
 /// Counters of the whole router, and those of all versions that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    versions: Mutex<BTreeMap<(Arc<str>, Arc<str>), Arc<VersionCounters>>>,
+    versions: Mutex<BTreeMap<VersionKey, Arc<VersionCounters>>>,
     position: Mutex<Position>,
     pub(crate) connections: AtomicI64,
     pub(crate) log_lines_dropped: AtomicU64,
@@ -206,7 +211,7 @@ impl Registry {
                 );
             }
         }
-        let gauges: [(&str, &str, fn(&Shard) -> &AtomicI64); 2] = [
+        let gauges: [Metric<AtomicI64>; 2] = [
             ("requests_in_flight", "Requests in flight.", |shard| {
                 &shard.in_flight
             }),
@@ -223,7 +228,7 @@ impl Registry {
                 line(text, &format!("windlass_router_{name}{{{labels}}} {value}"));
             }
         }
-        let counts: [(&str, &str, fn(&Shard) -> &AtomicU64); 3] = [
+        let counts: [Metric<AtomicU64>; 3] = [
             (
                 "failed_attempts_total",
                 "Attempts at an instance that failed.",
@@ -310,7 +315,7 @@ mod tests {
         let counters = registry.version(&"g".into(), &"v\"1".into(), 2);
         counters.shard(0).responded(200, Duration::from_micros(700));
         counters.shard(1).responded(204, Duration::from_micros(400));
-        counters.shard(1).responded(503, Duration::from_secs(600));
+        counters.shard(1).responded(503, Duration::from_mins(10));
         registry.answered("unknown_route");
         let text = registry.render();
         let labels = r#"group="g",version="v\"1""#;

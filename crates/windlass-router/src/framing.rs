@@ -133,7 +133,7 @@ fn check_request_line(line: &[u8], limits: HeadLimits) -> Result<bool, Refusal> 
     if target.len() > limits.uri_bytes {
         return Err(Refusal::UriTooLong);
     }
-    if target.is_empty() || !target.iter().all(|byte| byte.is_ascii_graphic()) {
+    if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
         return Err(Refusal::RequestLine);
     }
     match version {
@@ -344,9 +344,10 @@ impl ChunkPlace {
                     size: size * 16 + u64::from(value),
                 }
             }
-            (Self::Size { digits: 1.., size }, b'\r') => Self::SizeFeed { size },
+            (Self::Size { digits: 1.., size } | Self::Extension { size, .. }, b'\r') => {
+                Self::SizeFeed { size }
+            }
             (Self::Size { digits: 1.., size }, b';') => Self::Extension { length: 0, size },
-            (Self::Extension { size, .. }, b'\r') => Self::SizeFeed { size },
             (Self::Extension { length, size }, byte)
                 if length < CHUNK_LINE_LIMIT_BYTES && !is_line_break(byte) =>
             {

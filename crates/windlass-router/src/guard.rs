@@ -8,9 +8,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -18,7 +17,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::framing::{BodyFollower, HeadLimits, Refusal, check_head, head_end};
-use crate::upstream::Uptime;
+
+mod connection;
+
+pub(crate) use connection::ClientConnection;
+use connection::Decided;
 
 /// Read at once from the socket, in bytes.
 const READ_BYTES: usize = 16 * 1024;
@@ -31,75 +34,6 @@ const UNDECIDED_LIMIT_BYTES: usize = 64 * 1024;
 const LINGER_BYTES: usize = 256 * 1024;
 /// … and so long.
 const LINGER_TIME: Duration = Duration::from_secs(2);
-
-/// What the guard and the proxy of one connection tell each other.
-#[derive(Debug)]
-pub(crate) struct ClientConnection {
-    uptime: Uptime,
-    active: AtomicU32,
-    last_end_ms: AtomicU64,
-    undecided: AtomicBool,
-    decision: AtomicU8,
-    decided: Mutex<Option<Waker>>,
-}
-
-const PENDING: u8 = 0;
-const STAYS_HTTP: u8 = 1;
-const LEAVES_HTTP: u8 = 2;
-
-impl ClientConnection {
-    pub(crate) fn new(uptime: Uptime) -> Self {
-        Self {
-            uptime,
-            active: AtomicU32::new(0),
-            last_end_ms: AtomicU64::new(uptime.now_ms()),
-            undecided: AtomicBool::new(false),
-            decision: AtomicU8::new(PENDING),
-            decided: Mutex::new(None),
-        }
-    }
-
-    pub(crate) fn begin(&self) {
-        self.active.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn end(&self) {
-        self.last_end_ms
-            .store(self.uptime.now_ms(), Ordering::Relaxed);
-        self.active.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// How long no request has been there; `None` while one is.
-    pub(crate) fn idle_for(&self) -> Option<Duration> {
-        if self.active.load(Ordering::Relaxed) > 0 {
-            return None;
-        }
-        let since = self.last_end_ms.load(Ordering::Relaxed);
-        Some(Duration::from_millis(
-            self.uptime.now_ms().saturating_sub(since),
-        ))
-    }
-
-    /// Whether the request that begins now asks to leave HTTP; its proxy then
-    /// owes a decision.
-    pub(crate) fn take_undecided(&self) -> bool {
-        self.undecided.swap(false, Ordering::Relaxed)
-    }
-
-    /// Says whether the bytes after an upgrade request are HTTP.
-    pub(crate) fn decide(&self, leaves_http: bool) {
-        let decision = if leaves_http { LEAVES_HTTP } else { STAYS_HTTP };
-        self.decision.store(decision, Ordering::Relaxed);
-        let waker = self
-            .decided
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
 
 /// Times of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -204,17 +138,17 @@ impl<S> Guard<S> {
                 }
                 Ok(taken > 0)
             }
-            Phase::Undecided => match self.connection.decision.load(Ordering::Relaxed) {
-                STAYS_HTTP => {
+            Phase::Undecided => match self.connection.decided() {
+                Decided::StaysHttp => {
                     self.phase = Phase::Head;
                     self.scanned = 0;
                     Ok(true)
                 }
-                LEAVES_HTTP => {
+                Decided::LeavesHttp => {
                     self.phase = Phase::Raw;
                     Ok(true)
                 }
-                _ => Ok(false),
+                Decided::NotYet => Ok(false),
             },
             Phase::Raw => {
                 self.cleared = self.buffer.len();
@@ -252,8 +186,7 @@ impl<S> Guard<S> {
                 self.cleared = end;
                 let body = BodyFollower::new(head.framing);
                 self.phase = if head.wants_upgrade {
-                    self.connection.decision.store(PENDING, Ordering::Relaxed);
-                    self.connection.undecided.store(true, Ordering::Relaxed);
+                    self.connection.leave_undecided();
                     Phase::Undecided
                 } else if body.is_at_end() {
                     Phase::Head
@@ -288,13 +221,12 @@ impl<S> Guard<S> {
     /// somebody else's.
     fn deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Head => match self.head_since {
-                Some(since) => Some(since + self.limits.header_time),
-                None => {
-                    let idle = self.connection.idle_for().unwrap_or_default();
-                    Some(Instant::now() + self.limits.idle_time.saturating_sub(idle))
-                }
-            },
+            Phase::Head => Some(if let Some(since) = self.head_since {
+                since + self.limits.header_time
+            } else {
+                let idle = self.connection.idle_for().unwrap_or_default();
+                Instant::now() + self.limits.idle_time.saturating_sub(idle)
+            }),
             // The proxy watches the body: it knows whether anybody waits for it.
             Phase::Body(_) | Phase::Undecided | Phase::Raw | Phase::Refused => None,
         }
@@ -390,13 +322,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 // the answer, once written, ends the connection.
                 Phase::Refused => return Poll::Pending,
                 Phase::Undecided => {
-                    let mut waker = this
-                        .connection
-                        .decided
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    *waker = Some(cx.waker().clone());
-                    drop(waker);
+                    this.connection.wake_when_decided(cx.waker());
                     if this.buffer.len() >= UNDECIDED_LIMIT_BYTES {
                         return Poll::Pending;
                     }

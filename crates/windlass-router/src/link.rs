@@ -6,7 +6,7 @@
 //! serves); a change is acknowledged when *every* router that lives has
 //! switched to it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +18,15 @@ use tracing::warn;
 
 use crate::presence;
 use crate::protocol::{ASK_LIMIT, LINE_LIMIT_BYTES, ToRouter};
-use crate::table::{Change, Delta, Position, Table, UpstreamId, VersionId};
+use crate::table::{Change, Delta, Group, Position, Table, UpstreamId, VersionId};
 use crate::table_file::{Durability, TableFileError, TableWriter};
 
 mod connection;
 mod drain;
+mod tombstones;
 
 use drain::Draining;
+use tombstones::Tombstones;
 
 /// Messages that may wait for one router; one that is slower is disconnected,
 /// reads the file and comes back.
@@ -34,9 +36,6 @@ const EVENT_LIMIT: usize = 1_024;
 /// Events that may wait before the channel. Beyond it hints (unreachable,
 /// wanted) are dropped; what control needs (empty) never is.
 const PENDING_LIMIT: usize = 10_000;
-/// Removed groups and hosts whose order is remembered, so that an older plan
-/// cannot bring them back.
-const TOMBSTONE_LIMIT: usize = 10_000;
 /// While something is awaited of a router without a connection, its lock is
 /// looked at this often: nothing tells when it is released.
 const PRESENCE_RESCAN: Duration = Duration::from_millis(5);
@@ -240,7 +239,7 @@ impl RouterLink {
         {
             let state = self.shared.lock();
             let known = state.writer.table();
-            table.unconfirmed = known.unconfirmed.clone();
+            table.unconfirmed.clone_from(&known.unconfirmed);
             table.settle_unconfirmed();
         }
         self.publish(vec![Change::Snapshot {
@@ -420,7 +419,7 @@ impl State {
                     found.extend(
                         group
                             .into_iter()
-                            .flat_map(|group| group.pickable())
+                            .flat_map(Group::pickable)
                             .map(|u| u.id.clone()),
                     );
                 }
@@ -429,56 +428,6 @@ impl State {
             }
         }
         found
-    }
-}
-
-/// Order of what was removed, so that a late change of an older plan cannot
-/// bring it back.
-#[derive(Debug, Default)]
-struct Tombstones {
-    removed: BTreeMap<TombstoneKey, u64>,
-    order: VecDeque<TombstoneKey>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum TombstoneKey {
-    Group(String),
-    Host(String),
-}
-
-impl Tombstones {
-    fn forbid(&self, change: &Change) -> bool {
-        let (key, number) = match change {
-            Change::PutGroup { group, value } => {
-                (TombstoneKey::Group(group.clone()), value.plan_generation)
-            }
-            Change::PutHost { host, value } => (TombstoneKey::Host(host.clone()), value.commit),
-            Change::RemoveGroup { .. } | Change::RemoveHost { .. } | Change::Snapshot { .. } => {
-                return false;
-            }
-        };
-        self.removed
-            .get(&key)
-            .is_some_and(|removed| number < *removed)
-    }
-
-    fn record(&mut self, change: &Change) {
-        let (key, number) = match change {
-            Change::RemoveGroup {
-                group,
-                plan_generation,
-            } => (TombstoneKey::Group(group.clone()), *plan_generation),
-            Change::RemoveHost { host, commit } => (TombstoneKey::Host(host.clone()), *commit),
-            Change::PutGroup { .. } | Change::PutHost { .. } | Change::Snapshot { .. } => return,
-        };
-        if self.removed.insert(key.clone(), number).is_none() {
-            self.order.push_back(key);
-        }
-        if self.order.len() > TOMBSTONE_LIMIT
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.removed.remove(&oldest);
-        }
     }
 }
 

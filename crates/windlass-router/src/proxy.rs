@@ -2,27 +2,25 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
 use crate::compiled::CompiledTarget;
 use crate::framing::Refusal;
 use crate::guard::ClientConnection;
 use crate::matching::Asked;
 use crate::pick::{Choice, Wish};
-use crate::worker::{Peer, Report, Worker};
+use crate::worker::{Peer, Worker};
 
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod exchange;
 mod forward;
 mod headers;
+mod hold;
 mod sticky;
 mod upgrade;
 
@@ -30,11 +28,6 @@ use answer::Answer;
 use body::{RequestBody, ResponseBody};
 use exchange::Exchange;
 use forward::Forwarded;
-
-/// Longest hold for a version that is started on demand.
-const ON_DEMAND_HOLD_LIMIT: Duration = Duration::from_secs(30);
-/// Requests that one version on demand may hold.
-const ON_DEMAND_COUNT_LIMIT: u32 = 100;
 
 /// Answers a request, always with some response.
 pub(crate) async fn serve(
@@ -157,7 +150,8 @@ async fn route(
         Ok(wishes) => wishes,
         Err(answer) => return Err((answer, Box::new(exchange))),
     };
-    let choice = choose(worker, &request, &target, &wishes, &mut exchange).await;
+    let asked = asked(&request, &target);
+    let choice = hold::choose(worker, asked, wishes.wish(&[]), &mut exchange).await;
     match choice {
         Ok(Choice::Instance(pick)) => {
             exchange.set_pick(pick);
@@ -247,77 +241,6 @@ fn asked<'a>(request: &'a Request<Incoming>, target: &'a Target) -> Asked<'a> {
     }
 }
 
-/// Picks, and waits as long as something is awaited that may come.
-async fn choose(
-    worker: &Worker,
-    request: &Request<Incoming>,
-    target: &Target,
-    wishes: &Wishes,
-    exchange: &mut Exchange,
-) -> Result<Choice, Answer> {
-    let began = Instant::now();
-    let limits = &worker.shared.limits;
-    let mut place = None;
-    let mut own_place = None;
-    loop {
-        // Enabled before the look: a table that comes in between is not missed.
-        let mut switched = std::pin::pin!(worker.switched.notified());
-        switched.as_mut().enable();
-        let looked = worker.look(asked(request, target), wishes.wish(&[]));
-        let limit = match looked {
-            Look::NoTable => limits.hold_time,
-            Look::UnknownRoute => return Err(Answer::UnknownRoute),
-            Look::Chosen { route, choice } => {
-                exchange.set_route(&route);
-                let Choice::Wait { group, version } = choice else {
-                    return Ok(choice);
-                };
-                match version.map(|version| &group.versions[version]) {
-                    None => limits.hold_time,
-                    Some(version) => {
-                        let CompiledTarget::OnDemand {
-                            hold_ms,
-                            hold_limit,
-                            ..
-                        } = &version.target
-                        else {
-                            return Ok(Choice::Nothing);
-                        };
-                        let count = (*hold_limit).min(ON_DEMAND_COUNT_LIMIT);
-                        if own_place.is_none() {
-                            let Some(taken) = HoldPlace::take(&version.counters, count) else {
-                                return Err(Answer::NoEndpoints);
-                            };
-                            own_place = Some(taken);
-                            // Without room in the queue others have asked.
-                            let wanted = Report::Wanted(version.id.to_string());
-                            let _ = worker.shared.reports.try_send(wanted);
-                        }
-                        ON_DEMAND_HOLD_LIMIT.min(Duration::from_millis(u64::from(*hold_ms)))
-                    }
-                }
-            }
-        };
-        if place.is_none() {
-            let held = Arc::clone(&worker.shared.held);
-            let Ok(taken) = held.try_acquire_owned() else {
-                return Err(Answer::NoEndpoints);
-            };
-            worker.shared.registry.held.fetch_add(1, Ordering::Relaxed);
-            place = Some(Held {
-                worker,
-                _place: taken,
-            });
-        }
-        if tokio::time::timeout_at(began + limit, switched)
-            .await
-            .is_err()
-        {
-            return Err(Answer::NoEndpoints);
-        }
-    }
-}
-
 /// What a look at the table gives.
 #[derive(Debug)]
 pub(crate) enum Look {
@@ -328,43 +251,6 @@ pub(crate) enum Look {
         route: Arc<str>,
         choice: Choice,
     },
-}
-
-/// A request that waits, for the router's limit and gauge.
-struct Held<'a> {
-    worker: &'a Worker,
-    _place: tokio::sync::OwnedSemaphorePermit,
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.worker
-            .shared
-            .registry
-            .held
-            .fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A request that waits for one version.
-struct HoldPlace(Arc<crate::counters::VersionCounters>);
-
-impl HoldPlace {
-    fn take(counters: &Arc<crate::counters::VersionCounters>, limit: u32) -> Option<Self> {
-        let held: &AtomicU32 = &counters.held;
-        let place = Self(Arc::clone(counters));
-        if held.fetch_add(1, Ordering::Relaxed) < limit {
-            Some(place)
-        } else {
-            None
-        }
-    }
-}
-
-impl Drop for HoldPlace {
-    fn drop(&mut self) {
-        self.0.held.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Forwards to the picked instance and passes its response on.

@@ -1,6 +1,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::upstream::Uptime;
 
 const LIMITS: GuardLimits = GuardLimits {
     head: HeadLimits {
@@ -9,7 +10,7 @@ const LIMITS: GuardLimits = GuardLimits {
         uri_bytes: 100,
     },
     header_time: Duration::from_secs(5),
-    idle_time: Duration::from_secs(60),
+    idle_time: Duration::from_mins(1),
     stall_time: Duration::from_secs(30),
 };
 
@@ -70,7 +71,7 @@ async fn a_refused_head_is_replaced_and_nothing_after_it_is_delivered() {
     let path = told.split(' ').nth(1).unwrap();
     let refusal = RefusalPath("/secret/".into()).refusal(path);
     assert_eq!(refusal, Some(Refusal::Framing));
-    let more = tokio::time::timeout(Duration::from_secs(600), piece(&mut guard)).await;
+    let more = tokio::time::timeout(Duration::from_mins(10), piece(&mut guard)).await;
     assert!(more.is_err(), "nothing more is delivered");
 }
 

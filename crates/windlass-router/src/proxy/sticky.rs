@@ -147,8 +147,7 @@ mod tests {
             headers
                 .get_all(SET_COOKIE)
                 .iter()
-                .skip(usize::from(!cookie.is_empty()))
-                .next()
+                .nth(usize::from(!cookie.is_empty()))
                 .cloned()
         };
         assert_eq!(

@@ -85,10 +85,10 @@ fn bodies_stream_both_ways_at_once() {
             assert_eq!(head.as_ref().unwrap().0, 200);
         }
         // Each piece comes back before the next one is sent.
-        assert_eq!(client.try_chunk().unwrap().unwrap(), word.as_bytes());
+        assert_eq!(client.try_chunk().unwrap(), word.as_bytes());
     }
     client.send("0\r\n\r\n");
-    assert_eq!(client.try_chunk().unwrap(), None);
+    assert_eq!(client.try_chunk(), Some(vec![]));
     // The connection goes on.
     client.send("POST / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
     assert_eq!(client.answer().status, 200);

@@ -1,5 +1,11 @@
 //! The router with real sockets, real instances and control's link.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail like the tests themselves"
+)]
+
 mod balance;
 mod child;
 mod client;

@@ -20,13 +20,16 @@ pub(crate) const BOOT: &str = "boot";
 pub(crate) const HOST: &str = "app.test";
 pub(crate) const GROUP: &str = "group";
 
+/// The thread of a router.
+pub(crate) type Running = JoinHandle<Result<(), RouterError>>;
+
 /// A running router and everything around it.
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) http: SocketAddr,
     pub(crate) metrics: SocketAddr,
     pub(crate) control: Option<Control>,
-    router: Option<(oneshot::Sender<()>, JoinHandle<Result<(), RouterError>>)>,
+    router: Option<(oneshot::Sender<()>, Running)>,
 }
 
 /// Control's side.
@@ -126,7 +129,7 @@ impl World {
     }
 
     /// Asks the router to end; returns how to wait for its end.
-    pub(crate) fn stop_router(&mut self) -> JoinHandle<Result<(), RouterError>> {
+    pub(crate) fn stop_router(&mut self) -> Running {
         let (stop, thread) = self.router.take().unwrap();
         stop.send(()).unwrap();
         thread
