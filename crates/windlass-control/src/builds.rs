@@ -124,7 +124,7 @@ impl Control {
             .ok_or_else(|| Error::Conflict("the package has no content".to_owned()))
     }
 
-    fn build_cache(&self, app: &AppId) -> Result<Option<Digest>, Error> {
+    pub(crate) fn build_cache(&self, app: &AppId) -> Result<Option<Digest>, Error> {
         let text: Option<String> = self
             .store()
             .read(|reader| Ok::<_, Error>(reader.meta(&cache_key(app))?))?;

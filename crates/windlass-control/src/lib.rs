@@ -23,6 +23,8 @@ pub mod numbered_revisions;
 mod observe;
 pub mod packages;
 pub mod principal;
+pub mod restored;
+mod retention;
 pub mod routes;
 mod routing;
 pub mod run_name;

@@ -1,8 +1,10 @@
 //! The start of control: take in what happened meanwhile, adopt what runs, go on.
 
 use tokio::sync::mpsc::Receiver;
+use windlass_engine::app::AppState;
 use windlass_engine::id::AppId;
 use windlass_engine::input::Observation;
+use windlass_engine::instance::InstancePhase;
 use windlass_router::RouterEvent;
 use windlass_runtime as runtime;
 use windlass_runtime::{RunPhase, RunStatus};
@@ -11,11 +13,12 @@ use crate::commit::write;
 use crate::control::Control;
 use crate::error::Error;
 use crate::observe::to_exit;
+use crate::run_name::RunName;
 
 /// Boot in which control last ran; another one means that nothing of before runs.
 const BOOT_KEY: &str = "boot_id";
 /// Set while everything is stopped on purpose; then nothing of before runs either.
-const DOWN_KEY: &str = "stopped_all";
+pub(crate) const DOWN_KEY: &str = "stopped_all";
 /// How often everything is looked at anew without a hint, seconds: the net below lost hints.
 const RESYNC_SECS: u64 = 30;
 
@@ -48,6 +51,10 @@ impl Control {
         tokio::spawn(self.clone().observe_driver(observations));
         tokio::spawn(self.clone().observe_router(router_events));
         tokio::spawn(self.clone().resync());
+        tokio::spawn(self.clone().retain());
+        for state in &states {
+            self.ask_about_drains(state);
+        }
         // Who waited for the router when control died goes on waiting.
         for state in &states {
             let (control, app, generation) =
@@ -70,6 +77,20 @@ impl Control {
             self.wake(app);
         }
         Ok(())
+    }
+
+    /// Reports of empty instances may have been lost with the last control: asks again.
+    fn ask_about_drains(&self, state: &AppState) {
+        for instance in state.instances.values() {
+            if matches!(instance.phase, InstancePhase::Draining { .. }) {
+                let run = RunName::Instance {
+                    app: state.app.clone(),
+                    instance: instance.id,
+                    run: instance.run,
+                };
+                self.routes().ask_empty(&run.to_string());
+            }
+        }
     }
 
     fn is_fresh_boot(&self, boot_id: &str) -> Result<bool, Error> {

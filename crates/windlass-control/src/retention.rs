@@ -1,0 +1,325 @@
+//! Retention: what is over and old is removed, in small commits, so that nobody waits behind it.
+//!
+//! Nothing that runs, that a release in flight may restore, or that a row still refers to is ever
+//! touched.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use windlass_engine::app::AppState;
+use windlass_engine::id::{AppId, ArtifactId};
+use windlass_engine::records::{AppRecord, Artifact, ArtifactState};
+use windlass_engine::time::Timestamp;
+use windlass_store::{Column, Filter, ListQuery, Order, Page, ReleaseRow, TaskRow};
+
+use crate::blobs::Digest;
+use crate::clock;
+use crate::commit::write;
+use crate::control::Control;
+use crate::error::Error;
+
+/// Pause between two sweeps, seconds.
+const SWEEP_SECS: u64 = 3_600;
+/// Pause before the first one, seconds: the start has better things to do.
+const FIRST_SWEEP_SECS: u64 = 60;
+/// Finished deployments kept per app.
+const RELEASES_PER_APP: u32 = 100;
+/// Staged artifacts kept per app beside those in use.
+const ARTIFACTS_PER_APP: usize = 5;
+/// Rows removed in one commit.
+const BATCH: u32 = 200;
+/// Age of an unreferenced blob before it is removed, seconds: its row may be on its way.
+const BLOB_AGE_SECS: u64 = 3_600;
+/// Log bytes kept per app.
+const LOG_BYTES_PER_APP: u64 = 64 * 1024 * 1024;
+/// Days that logs are kept.
+const LOG_DAYS: u64 = 7;
+const DAY_SECS: u64 = 86_400;
+
+impl Control {
+    /// Sweeps now and then, until the program ends.
+    pub(crate) async fn retain(self) {
+        tokio::time::sleep(Duration::from_secs(FIRST_SWEEP_SECS)).await;
+        loop {
+            if let Err(error) = self.sweep().await {
+                tracing::warn!("old things were not removed: {error}");
+            }
+            tokio::time::sleep(Duration::from_secs(SWEEP_SECS)).await;
+        }
+    }
+
+    /// Removes what is over and old.
+    ///
+    /// # Errors
+    /// [`Error::Internal`]; what was removed before stays removed.
+    pub async fn sweep(&self) -> Result<(), Error> {
+        let end = self.retention_end();
+        self.sweep_events(end).await?;
+        let states = self.all_states()?;
+        for state in &states {
+            self.sweep_app(state, end).await?;
+        }
+        self.sweep_blobs(&states).await?;
+        let (logs, now) = (self.settings().logs_dir(), SystemTime::now());
+        let live = self.live_runs().await;
+        tokio::task::spawn_blocking(move || sweep_logs(&logs, &live, now))
+            .await
+            .map_err(Error::internal)
+    }
+
+    fn retention_end(&self) -> Timestamp {
+        let days = i64::from(self.settings().retention_days);
+        Timestamp(clock::wall().0.saturating_sub(days * 86_400_000))
+    }
+
+    async fn sweep_events(&self, end: Timestamp) -> Result<(), Error> {
+        loop {
+            let removed = write(self.store(), move |tx| {
+                Ok(tx.delete_events_before(end, BATCH)?)
+            })
+            .await?;
+            if removed < u64::from(BATCH) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn sweep_app(&self, state: &AppState, end: Timestamp) -> Result<(), Error> {
+        let app = state.app.clone();
+        let record = self.app_record(&app)?;
+        self.sweep_releases(&app).await?;
+        self.sweep_tasks(&app, end).await?;
+        self.expire_artifacts(state).await?;
+        let is_gone = record.deleted
+            && record.stamps.updated_at < end
+            && state.instances.is_empty()
+            && state.tasks.is_empty()
+            && state.builds.is_empty();
+        if is_gone {
+            self.forget_app(&app).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the newest finished releases of an app.
+    async fn sweep_releases(&self, app: &AppId) -> Result<(), Error> {
+        let query = ListQuery::filtered(vec![
+            Filter::is(Column::App, app.as_str()),
+            Filter::is(Column::Finished, true),
+        ])
+        .ordered(Order::descending(Column::CreatedAt))
+        .page(Page {
+            offset: u64::from(RELEASES_PER_APP),
+            limit: BATCH,
+        });
+        let old: Vec<String> = self
+            .store()
+            .read(|reader| Ok::<_, Error>(reader.keys::<ReleaseRow>(&query)?))?;
+        if old.is_empty() {
+            return Ok(());
+        }
+        write(self.store(), move |tx| {
+            for id in old {
+                tx.delete::<ReleaseRow>(&id.into())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn sweep_tasks(&self, app: &AppId, end: Timestamp) -> Result<(), Error> {
+        let query = ListQuery::filtered(vec![
+            Filter::is(Column::App, app.as_str()),
+            Filter::one_of(Column::State, ["SUCCEEDED", "FAILED"]),
+            Filter::before(Column::UpdatedAt, end),
+        ])
+        .page(Page::first(BATCH));
+        let old: Vec<String> = self
+            .store()
+            .read(|reader| Ok::<_, Error>(reader.keys::<TaskRow>(&query)?))?;
+        if old.is_empty() {
+            return Ok(());
+        }
+        write(self.store(), move |tx| {
+            for id in old {
+                tx.delete::<TaskRow>(&id.into())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Artifacts beyond the newest ones lose their blob, unless something may still run them.
+    async fn expire_artifacts(&self, state: &AppState) -> Result<(), Error> {
+        let used = artifacts_in_use(state);
+        let query = ListQuery::filtered(vec![
+            Filter::is(Column::App, state.app.as_str()),
+            Filter::is(Column::State, "STAGED"),
+        ])
+        .ordered(Order::descending(Column::CreatedAt))
+        .page(Page::first(Page::MAX_LIMIT));
+        let staged = self
+            .store()
+            .read(|reader| Ok::<_, Error>(reader.list::<Artifact>(&query)?.rows))?;
+        let old: Vec<ArtifactId> = staged
+            .into_iter()
+            .filter(|artifact| !used.contains(&artifact.id))
+            .skip(ARTIFACTS_PER_APP)
+            .map(|artifact| artifact.id)
+            .collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        let app = state.app.clone();
+        write(self.store(), move |tx| {
+            // Judged again inside the writer: a deployment may have begun meanwhile.
+            let Some(row) = tx.app_state(&app)? else {
+                return Ok(());
+            };
+            let used = artifacts_in_use(&crate::commit::read_state(&row)?);
+            for id in old.into_iter().filter(|id| !used.contains(id)) {
+                if let Some(mut artifact) = tx.get::<Artifact>(&id)? {
+                    artifact.state = ArtifactState::Expired;
+                    artifact.blob = None;
+                    artifact.stamps.updated_at = clock::wall();
+                    tx.put(&artifact)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes the rows of an app that was deleted long ago.
+    async fn forget_app(&self, app: &AppId) -> Result<(), Error> {
+        let app = app.clone();
+        write(self.store(), move |tx| {
+            tx.delete_app_state(&app)?;
+            tx.release_uid(&app)?;
+            tx.delete::<AppRecord>(&app)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn sweep_blobs(&self, states: &[AppState]) -> Result<(), Error> {
+        const PAGE: u32 = 1_000;
+        let mut referenced: HashSet<Digest> = HashSet::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page: Vec<String> = self
+                .store()
+                .read(|reader| Ok::<_, Error>(reader.blobs(after.as_deref(), PAGE)?))?;
+            let Some(last) = page.last().cloned() else {
+                break;
+            };
+            referenced.extend(page.iter().filter_map(|text| text.parse::<Digest>().ok()));
+            after = Some(last);
+        }
+        let droplets = referenced.clone();
+        for state in states {
+            referenced.extend(self.build_cache(&state.app)?);
+        }
+        let min_age = Duration::from_secs(BLOB_AGE_SECS);
+        self.blobs()
+            .collect_async(referenced, min_age, SystemTime::now())
+            .await
+            .map_err(Error::internal)?;
+        let unpacked = self.droplets().clone();
+        tokio::task::spawn_blocking(move || unpacked.keep_only(&droplets))
+            .await
+            .map_err(Error::internal)?
+            .map_err(Error::internal)
+    }
+
+    async fn live_runs(&self) -> BTreeSet<String> {
+        self.driver()
+            .observe()
+            .await
+            .into_iter()
+            .map(|status| status.run)
+            .collect()
+    }
+}
+
+/// Artifacts that an app may still run: its current one, those of revisions in use, of tasks.
+fn artifacts_in_use(state: &AppState) -> BTreeSet<ArtifactId> {
+    let mut used: BTreeSet<ArtifactId> = state.configuration.artifact.iter().cloned().collect();
+    for revision in state.revisions.values() {
+        used.extend(revision.configuration.artifact.iter().cloned());
+        let own = revision.configuration.components.values();
+        used.extend(own.filter_map(|config| config.artifact.clone()));
+    }
+    used.extend(state.tasks.iter().map(|task| task.artifact.clone()));
+    used.extend(state.builds.iter().map(|build| build.artifact.clone()));
+    used
+}
+
+/// Removes log directories of runs that are over: too old ones, then the oldest beyond the size.
+fn sweep_logs(logs: &Path, live: &BTreeSet<String>, now: SystemTime) {
+    let Ok(apps) = std::fs::read_dir(logs) else {
+        return;
+    };
+    for app in apps.flatten() {
+        let mut runs: Vec<(SystemTime, u64, std::path::PathBuf)> = Vec::new();
+        let Ok(entries) = std::fs::read_dir(app.path()) else {
+            continue;
+        };
+        for run in entries.flatten() {
+            let name = run.file_name().to_string_lossy().into_owned();
+            // Directories of the platform's own lines are bounded by their writer.
+            if live.contains(&name) || name.parse::<crate::run_name::RunName>().is_err() {
+                continue;
+            }
+            let (bytes, changed) = size_and_change(&run.path());
+            runs.push((changed, bytes, run.path()));
+        }
+        runs.sort_by_key(|(changed, _, _)| std::cmp::Reverse(*changed));
+        let mut kept_bytes = 0u64;
+        for (changed, bytes, path) in runs {
+            let age = now.duration_since(changed).unwrap_or_default();
+            kept_bytes = kept_bytes.saturating_add(bytes);
+            let too_old = age > Duration::from_secs(LOG_DAYS * DAY_SECS);
+            if (too_old || kept_bytes > LOG_BYTES_PER_APP)
+                && let Err(error) = std::fs::remove_dir_all(&path)
+            {
+                tracing::warn!(path = %path.display(), "an old log was not removed: {error}");
+            }
+        }
+    }
+}
+
+fn size_and_change(dir: &Path) -> (u64, SystemTime) {
+    let mut bytes = 0;
+    let mut changed = SystemTime::UNIX_EPOCH;
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if let Ok(meta) = entry.metadata() {
+            bytes += meta.len();
+            changed = changed.max(meta.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+        }
+    }
+    (bytes, changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_of_ended_runs_go_when_they_are_old_and_live_ones_never() {
+        let logs = tempfile::tempdir().unwrap();
+        let app = logs.path().join("app");
+        for run in ["t.live", "t.ended", "platform"] {
+            std::fs::create_dir_all(app.join(run)).unwrap();
+            std::fs::write(app.join(run).join("0.log"), "1 o STG/0 x\n").unwrap();
+        }
+        let live = BTreeSet::from(["t.live".to_owned()]);
+        sweep_logs(logs.path(), &live, SystemTime::now());
+        assert!(app.join("t.ended").exists(), "young logs stay");
+        let later = SystemTime::now() + Duration::from_secs((LOG_DAYS + 1) * DAY_SECS);
+        sweep_logs(logs.path(), &live, later);
+        assert!(!app.join("t.ended").exists());
+        assert!(app.join("t.live").exists() && app.join("platform").exists());
+    }
+}
