@@ -53,12 +53,21 @@ pub(crate) struct Allowed {
     pub(crate) writable: Vec<PathBuf>,
 }
 
+/// How much of it the kernel enforces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Degree {
+    /// Everything.
+    All,
+    /// What the kernel knows: an older one lacks, say, the border for signals.
+    Part,
+}
+
 /// Confines the calling thread and everything it will start, for good.
 ///
 /// # Errors
 /// A text for people, also when the kernel has no Landlock: a means that was asked for must not
 /// be missing in silence.
-pub(crate) fn confine(allowed: &Allowed) -> Result<(), String> {
+pub(crate) fn confine(allowed: &Allowed) -> Result<Degree, String> {
     let read = AccessFs::from_read(NEWEST);
     let all = AccessFs::from_all(NEWEST);
     let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
@@ -92,7 +101,8 @@ pub(crate) fn confine(allowed: &Allowed) -> Result<(), String> {
     let status = rules.restrict_self().map_err(text)?;
     match status.ruleset {
         RulesetStatus::NotEnforced => Err("the kernel does not enforce Landlock".to_owned()),
-        RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced => Ok(()),
+        RulesetStatus::PartiallyEnforced => Ok(Degree::Part),
+        RulesetStatus::FullyEnforced => Ok(Degree::All),
     }
 }
 

@@ -13,7 +13,7 @@ use nix::unistd::{Gid, Uid, geteuid, pipe2, setresgid, setresuid};
 use serde::{Deserialize, Serialize};
 
 use super::IsolationSet;
-use super::landlock::{Allowed, confine};
+use super::landlock::{Allowed, Degree, confine};
 use super::mounts::{self, View};
 use super::user_namespace::Namespaces;
 use crate::cgroup::{Groups, Hierarchies};
@@ -129,8 +129,10 @@ pub(crate) fn probe_main() -> io::Result<()> {
 
 fn landlock() -> Means {
     in_child(CloneFlags::empty(), &mut || {
-        confine(&Allowed::default())?;
-        Ok(String::new())
+        Ok(match confine(&Allowed::default())? {
+            Degree::All => "all: files, devices, signals, abstract sockets".to_owned(),
+            Degree::Part => "in part: this kernel does not know all of it".to_owned(),
+        })
     })
 }
 
@@ -210,7 +212,7 @@ fn uid() -> Means {
         let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
         let changed = setresgid(gid, gid, gid).and_then(|()| setresuid(uid, uid, uid));
         changed.map_err(|error| format!("changing the user: {error}"))?;
-        Ok(String::new())
+        Ok("each app under a user of its own".to_owned())
     })
 }
 

@@ -1,5 +1,8 @@
 //! The life of a run, from the start of its processes until nothing of it is left.
 
+mod record;
+mod start;
+
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixListener;
@@ -13,30 +16,27 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::checks::{self, Event, EventSender, STACK_BYTES, Target};
+pub(super) use record::platform_line;
+use record::sources;
+
+use super::checks::{Event, EventSender};
 use super::ending::{Ending, reap_all};
 use super::init::{Init, Report};
 use super::output::Output;
 use super::peers::Peers;
 use super::sampler::{MIB, Sampler, size_bytes};
 use crate::cgroup::Groups;
-use crate::log::{CELL, LogPosition, LogStream, LogWriter, RateLimit};
-use crate::observation::{Exit, ExitReason, PortCheck, RunPhase, Usage};
-use crate::procfs;
+use crate::log::{LogPosition, LogStream, LogWriter, RateLimit};
+use crate::observation::{ExitReason, RunPhase, Usage};
 use crate::protocol::{FromShim, ToShim};
 use crate::spec::{HealthKind, LaunchSpec, PROTOCOL};
-use crate::state::{RunState, wall_ms, wall_us};
+use crate::state::{RunState, wall_us};
 
 /// Events of the checking threads that may wait.
 const MAX_EVENTS: usize = 16;
+
 /// Shortest pause between two hints that the log has grown.
 const LOG_HINT_PAUSE: Duration = Duration::from_millis(20);
-/// Reads after the end of a run, per output: what a pipe can hold is far less.
-const MAX_LAST_READS: usize = 8;
-/// Pause before the state is written again when that has failed.
-const WRITE_PAUSE: Duration = Duration::from_secs(1);
-/// Tries to record the end of a run; after them it counts as lost.
-const MAX_LAST_WRITES: usize = 60;
 
 pub(super) struct RunLoop<'a> {
     spec: &'a LaunchSpec,
@@ -297,84 +297,6 @@ impl<'a> RunLoop<'a> {
         })
     }
 
-    /// All processes have been executed.
-    fn start(&mut self) {
-        if self.ending.is_some() {
-            return;
-        }
-        let now = Instant::now();
-        self.started = Some(now);
-        self.state.started_at_ms = Some(wall_ms());
-        let pids: Vec<u32> = self.spawned.iter().map(|pid| self.host_pid(*pid)).collect();
-        self.state.main_pid = pids.first().copied();
-        self.state.phase = RunPhase::Starting;
-        self.is_state_new = true;
-        let limited = self.spec.processes.iter().zip(&pids);
-        let sampler = Sampler {
-            limits: self.spec.limits,
-            dirs: Sampler::dirs_of(self.spec),
-            groups: self.groups.clone(),
-            limited: limited
-                .filter_map(|(process, pid)| Some((process.name.clone(), *pid, process.memory_mb?)))
-                .collect(),
-            usage: Arc::clone(&self.usage),
-            started: now,
-            events: self.sender.clone(),
-            init_pid: self.init.pid.as_raw().unsigned_abs(),
-        };
-        self.thread(move |_| sampler.run());
-        match (&self.spec.health.kind, self.spec.port) {
-            (HealthKind::Process, _) | (_, None) => self.become_healthy(PortCheck::None),
-            (HealthKind::Port | HealthKind::Http { .. }, Some(port)) => {
-                let (check, target) = (self.spec.health.clone(), self.target(port));
-                self.thread(move |events| checks::watch_health(&check, target, events));
-            }
-        }
-    }
-
-    fn target(&self, port: u16) -> Target {
-        Target {
-            port,
-            init_pid: self.init.pid.as_raw().unsigned_abs(),
-        }
-    }
-
-    fn host_pid(&self, pid: u32) -> u32 {
-        if !self.spec.isolation.pidns {
-            return pid;
-        }
-        let init = self.init.pid.as_raw().unsigned_abs();
-        let children = procfs::all().into_iter().filter(|stat| stat.ppid == init);
-        let found = children
-            .map(|stat| stat.pid)
-            .find(|host| procfs::innermost_pid(*host) == Some(pid));
-        found.unwrap_or(pid)
-    }
-
-    fn thread(&mut self, work: impl FnOnce(&EventSender) + Send + 'static) {
-        let sender = self.sender.clone();
-        let made = std::thread::Builder::new()
-            .stack_size(STACK_BYTES)
-            .spawn(move || work(&sender));
-        if let Err(error) = made {
-            let text = format!("cannot make a thread for its checks: {error}");
-            self.end(ExitReason::LaunchFailed(text.clone()), &text);
-        }
-    }
-
-    fn become_healthy(&mut self, port_check: PortCheck) {
-        self.is_healthy = true;
-        self.state.phase = RunPhase::Running;
-        self.state.port_check = port_check;
-        self.update_routable();
-        if let (HealthKind::Port | HealthKind::Http { .. }, Some(port)) =
-            (&self.spec.readiness.kind, self.spec.port)
-        {
-            let (check, target) = (self.spec.readiness.clone(), self.target(port));
-            self.thread(move |events| checks::watch_readiness(&check, target, events));
-        }
-    }
-
     fn update_routable(&mut self) {
         self.state.routable = self.is_healthy && self.is_ready && self.ending.is_none();
         self.is_state_new = true;
@@ -525,116 +447,4 @@ impl<'a> RunLoop<'a> {
         }
         false
     }
-
-    /// Makes everything that has changed known: first on disk, then to the peers.
-    fn publish(&mut self) {
-        let now = Instant::now();
-        self.log.flush();
-        let lost = self.log.take_lost();
-        if lost > 0 {
-            platform_line(
-                &mut self.log,
-                self.spec,
-                &format!("{lost} log lines could not be written"),
-            );
-        }
-        if self.is_state_new && now >= self.write_at {
-            self.state.log_end = self.log.end();
-            if self.state.write(self.run_dir).is_ok() {
-                self.is_state_new = false;
-                let state = Box::new(self.state.clone());
-                self.peers.broadcast(&FromShim::State { state });
-            } else {
-                // A full disk is no reason to end an app that runs. Nobody is told before.
-                self.write_at = now + WRITE_PAUSE;
-            }
-        }
-        let end = self.log.end();
-        if end != self.log_hint.0 && now >= self.log_hint.1 + LOG_HINT_PAUSE {
-            self.log_hint = (end, now);
-            self.peers.broadcast(&FromShim::Log { end });
-        }
-    }
-
-    /// Nothing of the run is left: collects its last words and records its end.
-    fn finish(mut self) -> io::Result<()> {
-        for _ in 0..MAX_LAST_READS {
-            self.take_output();
-        }
-        for mut output in std::mem::take(&mut self.outputs) {
-            let source = &self.sources[output.process];
-            let (log, index, stream) = (&mut self.log, self.spec.instance_index, output.stream);
-            output.finish(|line| log.line(wall_us(), stream, source, index, line));
-        }
-        let now = Instant::now();
-        if let Some(text) = self
-            .rate
-            .as_mut()
-            .and_then(|rate| rate.announcement(now, true))
-        {
-            platform_line(&mut self.log, self.spec, &text);
-        }
-        if let Some(groups) = &self.groups {
-            groups.remove();
-        }
-        let reason = self
-            .ending
-            .take()
-            .map_or(ExitReason::Exited, |ending| ending.reason);
-        let (process, code, signal) = match self.first_exit {
-            Some((index, code, signal)) => {
-                (Some(self.spec.processes[index].name.clone()), code, signal)
-            }
-            None => (None, None, None),
-        };
-        self.state.exit = Some(Exit {
-            code,
-            signal,
-            reason,
-            process,
-            at_ms: wall_ms(),
-        });
-        self.state.phase = RunPhase::Ended;
-        self.state.routable = false;
-        self.is_state_new = true;
-        for _ in 0..MAX_LAST_WRITES {
-            self.publish();
-            if !self.is_state_new {
-                return Ok(());
-            }
-            std::thread::sleep(WRITE_PAUSE);
-        }
-        Err(io::Error::other(
-            "the end of the run could not be written to disk",
-        ))
-    }
-}
-
-/// A line by the platform in the log of the run.
-pub(super) fn platform_line(log: &mut LogWriter, spec: &LaunchSpec, words: &str) {
-    log.line(
-        wall_us(),
-        LogStream::Out,
-        CELL,
-        spec.instance_index,
-        words.as_bytes(),
-    );
-}
-
-/// Source types of the processes: the main one has that of the run.
-fn sources(spec: &LaunchSpec) -> Vec<String> {
-    let sidecar = |name: &str| {
-        let name: String = name
-            .chars()
-            .map(|c| if c.is_whitespace() { '_' } else { c })
-            .collect();
-        format!("{}/SIDECAR/{}", spec.source_type, name.to_uppercase())
-    };
-    let names = spec.processes.iter().enumerate();
-    names
-        .map(|(index, process)| match index {
-            0 => spec.source_type.clone(),
-            _ => sidecar(&process.name),
-        })
-        .collect()
 }
