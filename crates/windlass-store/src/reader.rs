@@ -6,8 +6,11 @@ use windlass_engine::id::CommitNumber;
 use crate::column::Column;
 use crate::error::StoreError;
 use crate::query::{Filter, ListPage, ListQuery, Page};
-use crate::sqlite::{Statement, in_table};
+use crate::sqlite::{LabelWay, Statement, in_table};
 use crate::table::Row;
+
+/// Labeled rows up to which a page is made by sorting them all.
+const FEW_LABELED: u64 = 1000;
 
 /// A view of the database that does not change while it lives. Inside
 /// [`Store::write`](crate::Store::write) it shows the transaction itself.
@@ -47,20 +50,30 @@ impl<'a> Reader<'a> {
 
     /// A part of the rows that a query asks for, and how many there are.
     pub fn list<T: Row>(&self, query: &ListQuery) -> Result<ListPage<T>, StoreError> {
-        let rows = Statement::select(T::TABLE, T::SELECT)
-            .filtered(&query.filters)?
-            .labeled(&query.labels)?
-            .ordered(query.order)?
-            .part(query.page)
-            .rows(self.connection)?;
-        let found = rows.len() as u64;
-        // A part that is not full holds the end of the list: counting again would cost a scan.
-        let is_end = found < u64::from(query.page.limit) && (found > 0 || query.page.offset == 0);
-        let total = if is_end {
-            query.page.offset + found
+        // Keys first: the indexes hold all that a page is chosen by, so that neither a sort nor an
+        // offset ever touches the documents of rows outside of the page.
+        let (keys, total) = if query.labels.is_empty() {
+            let keys = self.keys_by::<T>(query, LabelWay::Set)?;
+            let found = keys.len() as u64;
+            // A part that is not full holds the end of the list: no need to count again.
+            let is_end =
+                found < u64::from(query.page.limit) && (found > 0 || query.page.offset == 0);
+            let total = if is_end {
+                query.page.offset + found
+            } else {
+                self.count_matching::<T>(query)?
+            };
+            (keys, total)
         } else {
-            self.count_matching::<T>(query)?
+            let total = self.count_matching::<T>(query)?;
+            let way = if total <= FEW_LABELED {
+                LabelWay::Set
+            } else {
+                LabelWay::Probe
+            };
+            (self.keys_by::<T>(query, way)?, total)
         };
+        let rows = Statement::fetch(T::TABLE, T::SELECT, keys, self.connection)?;
         let rows = rows.into_iter().map(T::decode).collect::<Result<_, _>>()?;
         Ok(ListPage { rows, total })
     }
@@ -78,9 +91,13 @@ impl<'a> Reader<'a> {
 
     /// Keys of the rows that a query asks for.
     pub fn keys<T: Row>(&self, query: &ListQuery) -> Result<Vec<String>, StoreError> {
+        self.keys_by::<T>(query, LabelWay::Set)
+    }
+
+    fn keys_by<T: Row>(&self, query: &ListQuery, way: LabelWay) -> Result<Vec<String>, StoreError> {
         let rows = Statement::select(T::TABLE, &[Column::Id])
             .filtered(&query.filters)?
-            .labeled(&query.labels)?
+            .labeled(&query.labels, way)?
             .ordered(query.order)?
             .part(query.page)
             .rows(self.connection)?;
@@ -98,7 +115,7 @@ impl<'a> Reader<'a> {
     fn count_matching<T: Row>(&self, query: &ListQuery) -> Result<u64, StoreError> {
         let statement = Statement::count(T::TABLE)
             .filtered(&query.filters)?
-            .labeled(&query.labels)?;
+            .labeled(&query.labels, LabelWay::Set)?;
         count(&statement, self.connection)
     }
 

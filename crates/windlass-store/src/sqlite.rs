@@ -9,5 +9,5 @@ mod value;
 
 pub(crate) use connection::{Access, open};
 pub(crate) use failure::{database, in_table};
-pub(crate) use statement::Statement;
+pub(crate) use statement::{LabelWay, Statement};
 pub(crate) use upsert::upsert;

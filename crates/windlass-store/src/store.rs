@@ -227,8 +227,7 @@ impl Store {
         backup::check(&connection)
     }
 
-    /// Refreshes the statistics of the indexes and writes the log back. For now and then: it waits
-    /// for readers.
+    /// Refreshes the statistics of the indexes and writes the log back. For now and then.
     pub async fn optimize(&self) -> Result<(), StoreError> {
         let (sender, receiver) = oneshot::channel();
         let message = Message::Optimize(Box::new(move |result| {

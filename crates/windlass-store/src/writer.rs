@@ -18,6 +18,9 @@ use crate::tx::Tx;
 /// the log grows by what these jobs changed, some MiB.
 const CHECKPOINT_JOBS: usize = 512;
 
+/// Rows of an index that its statistics are made from.
+const ANALYSIS_ROWS: u32 = 1000;
+
 /// Tells a caller how its job ended, once the fate of the group is known.
 pub(crate) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
@@ -236,9 +239,15 @@ impl Writer {
         crash_point!("store-checkpointed");
     }
 
+    /// Refreshes statistics from samples and writes the log back as far as no reader hinders it:
+    /// whoever wants to cancel meanwhile must not wait for a long list to end.
     fn optimize(&mut self) -> Result<(), StoreError> {
         self.connection
-            .execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);")
+            .execute_batch(&format!(
+                "PRAGMA analysis_limit = {ANALYSIS_ROWS};
+                 PRAGMA optimize;
+                 PRAGMA wal_checkpoint(PASSIVE);"
+            ))
             .map_err(database)
     }
 

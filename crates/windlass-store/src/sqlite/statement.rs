@@ -10,12 +10,23 @@ use crate::error::StoreError;
 use crate::query::{Filter, Order, Page, Requirement};
 use crate::table::{Table, Via, fold};
 
+/// How rows are chosen by their labels. Both give the same rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LabelWay {
+    /// Begin with the labels: right for counting, and for a page when few rows match.
+    Set,
+    /// Walk along the order and look at the labels of each row: right for a page when many match,
+    /// for it ends with the page.
+    Probe,
+}
+
 /// SQL text with the values of its parameters.
 #[derive(Debug)]
 pub(crate) struct Statement {
     table: &'static Table,
     sql: String,
     values: Vec<Cell>,
+    has_condition: bool,
 }
 
 impl Statement {
@@ -35,17 +46,19 @@ impl Statement {
     fn from(table: &'static Table, mut sql: String) -> Self {
         sql.push_str(" FROM ");
         sql.push_str(table.name);
-        sql.push_str(" t WHERE TRUE");
+        sql.push_str(" t");
         Self {
             table,
             sql,
             values: Vec::new(),
+            has_condition: false,
         }
     }
 
     /// Only the row with this key.
     pub(crate) fn with_key(mut self, key: &str) -> Self {
-        self.sql.push_str(" AND t.id = ");
+        self.begin_condition();
+        self.sql.push_str("t.id = ");
         self.push_value(Cell::from(key));
         self
     }
@@ -53,19 +66,23 @@ impl Statement {
     /// Only rows that pass all filters.
     pub(crate) fn filtered(mut self, filters: &[Filter]) -> Result<Self, StoreError> {
         for filter in filters {
-            self.sql.push_str(" AND ");
+            self.begin_condition();
             self.push_filter(filter)?;
         }
         Ok(self)
     }
 
     /// Only rows whose labels meet all requirements.
-    pub(crate) fn labeled(mut self, labels: &[Requirement]) -> Result<Self, StoreError> {
+    pub(crate) fn labeled(
+        mut self,
+        labels: &[Requirement],
+        way: LabelWay,
+    ) -> Result<Self, StoreError> {
         if !labels.is_empty() && !self.table.labeled {
             return Err(self.unknown(Column::Labels));
         }
         for requirement in labels {
-            self.push_requirement(requirement);
+            self.push_requirement(requirement, way);
         }
         Ok(self)
     }
@@ -106,19 +123,41 @@ impl Statement {
         let name = self.table.name;
         let run = || -> rusqlite::Result<Vec<Cells>> {
             let mut statement = connection.prepare_cached(&self.sql)?;
-            let width = statement.column_count();
-            let mut rows = statement.query(rusqlite::params_from_iter(&self.values))?;
             let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                let mut cells = Vec::with_capacity(width);
-                for column in 0..width {
-                    cells.push(cell(row.get_ref(column)?)?);
-                }
-                found.push(Cells::new(name, cells));
-            }
+            collect(name, &mut statement, &self.values, &mut found)?;
             Ok(found)
         };
         run().map_err(|e| in_table(name, e))
+    }
+
+    /// Columns of the rows with these keys, in the order of the keys.
+    pub(crate) fn fetch(
+        table: &'static Table,
+        columns: &[Column],
+        keys: Vec<String>,
+        connection: &Connection,
+    ) -> Result<Vec<Cells>, StoreError> {
+        let sql = Self::select(table, columns).with_key("").sql;
+        let run = || -> rusqlite::Result<Vec<Cells>> {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                collect(table.name, &mut statement, &[Cell::Text(key)], &mut found)?;
+            }
+            Ok(found)
+        };
+        run().map_err(|e| in_table(table.name, e))
+    }
+
+    /// Begins a condition beside those that are there. Without any there is no `WHERE` at all: only
+    /// then the database counts rows without looking at them.
+    fn begin_condition(&mut self) {
+        self.sql.push_str(if self.has_condition {
+            " AND "
+        } else {
+            " WHERE "
+        });
+        self.has_condition = true;
     }
 
     fn unknown(&self, column: Column) -> StoreError {
@@ -255,19 +294,21 @@ impl Statement {
         }
     }
 
-    fn push_requirement(&mut self, requirement: &Requirement) {
+    fn push_requirement(&mut self, requirement: &Requirement, way: LabelWay) {
         let (exists, key, values) = match requirement {
             Requirement::In { key, values } => (true, key, Some(values)),
             Requirement::NotIn { key, values } => (false, key, Some(values)),
             Requirement::Exists { key } => (true, key, None),
             Requirement::NotExists { key } => (false, key, None),
         };
-        self.sql.push_str(if exists {
-            " AND t.id IN ("
-        } else {
-            " AND t.id NOT IN ("
+        self.begin_condition();
+        self.sql.push_str(match (way, exists) {
+            (LabelWay::Set, true) => "t.id IN (SELECT row_id FROM labels WHERE ",
+            (LabelWay::Set, false) => "t.id NOT IN (SELECT row_id FROM labels WHERE ",
+            (LabelWay::Probe, true) => "EXISTS (SELECT 1 FROM labels WHERE row_id = t.id AND ",
+            (LabelWay::Probe, false) => "NOT EXISTS (SELECT 1 FROM labels WHERE row_id = t.id AND ",
         });
-        self.sql.push_str("SELECT row_id FROM labels WHERE kind = ");
+        self.sql.push_str("kind = ");
         self.push_value(Cell::from(self.table.name));
         self.sql.push_str(" AND label_key = ");
         self.push_value(Cell::from(key.as_str()));
@@ -303,6 +344,25 @@ impl Statement {
     }
 }
 
+/// Runs a statement and adds its rows.
+fn collect(
+    table: &'static str,
+    statement: &mut rusqlite::CachedStatement<'_>,
+    values: &[Cell],
+    found: &mut Vec<Cells>,
+) -> rusqlite::Result<()> {
+    let width = statement.column_count();
+    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        let mut cells = Vec::with_capacity(width);
+        for column in 0..width {
+            cells.push(cell(row.get_ref(column)?)?);
+        }
+        found.push(Cells::new(table, cells));
+    }
+    Ok(())
+}
+
 /// Names of columns with commas between.
 pub(crate) fn push_names(sql: &mut String, columns: &[Column]) {
     for (index, column) in columns.iter().enumerate() {
@@ -329,9 +389,9 @@ mod tests {
         let path = folder.path().join("windlass.db");
         let connection = open(&path, Access::Write, 0).unwrap();
         migrate::migrate(&connection, &path).unwrap();
-        Statement::select(T::TABLE, T::SELECT)
+        Statement::select(T::TABLE, &[Column::Id])
             .filtered(&query.filters)
-            .and_then(|s| s.labeled(&query.labels))
+            .and_then(|s| s.labeled(&query.labels, LabelWay::Probe))
             .and_then(|s| s.ordered(query.order))
             .unwrap()
             .part(query.page)

@@ -79,11 +79,16 @@ fn beside(path: &Path, name: &str) -> PathBuf {
 fn expected(point: &str) -> (bool, bool) {
     match point {
         "store-migration-before-commit" | "store-migration-after-commit" => (false, false),
-        "store-group-begun" | "store-job-done" | "store-commit-before" => (true, false),
-        // Committed: there, whether or not the caller learned of it.
-        "store-commit-after" | "store-answered" | "store-checkpointed" => (true, true),
-        "store-backup-before-rename" => (true, false),
-        "store-restore-before-rename" => (true, true),
+        "store-group-begun"
+        | "store-job-done"
+        | "store-commit-before"
+        | "store-backup-before-rename" => (true, false),
+        // Committed: there, whether or not the caller learned of it. A restore that did not happen
+        // leaves the newer change in place.
+        "store-commit-after"
+        | "store-answered"
+        | "store-checkpointed"
+        | "store-restore-before-rename" => (true, true),
         other => panic!("say what {other} leaves behind"),
     }
 }

@@ -7,7 +7,7 @@ use crate::backend::{Backend, Fixture, for_each_backend};
 use crate::fixtures;
 
 for_each_backend! {
-    requirements, labels_follow_their_row, kinds_are_apart, tables_without_labels_refuse,
+    requirements, many_rows_give_the_same_as_few, labels_follow_their_row, kinds_are_apart, tables_without_labels_refuse,
 }
 
 fn within(key: &str, values: &[&str]) -> Requirement {
@@ -108,6 +108,67 @@ fn requirements(backend: Backend) {
     assert_eq!(
         fixture.store.read(|r| r.keys::<ReleaseRow>(&both)).unwrap(),
         ["test"]
+    );
+}
+
+fn many_rows_give_the_same_as_few(backend: Backend) {
+    /// More than the store sorts.
+    const ROWS: i64 = 1500;
+    let fixture = Fixture::new(backend);
+    fixture.write(|tx| {
+        for n in 0..ROWS {
+            let env = if n % 500 == 7 { "rare" } else { "common" };
+            let labels = fixtures::labels(&[("env", env)]);
+            let row = fixtures::release(&format!("r{n:04}"), "a1", n, true);
+            tx.put(&ReleaseRow { labels, ..row })?;
+        }
+        Ok(())
+    });
+    let page = |labels: Vec<Requirement>, page| {
+        let query = ListQuery::default()
+            .labeled(labels)
+            .ordered(Order::descending(Column::CreatedAt))
+            .page(page);
+        let found = fixture
+            .store
+            .read(|r| r.list::<ReleaseRow>(&query))
+            .unwrap();
+        let ids: Vec<_> = found.rows.into_iter().map(|row| row.id.0).collect();
+        (ids.join(" "), found.total)
+    };
+    let common = || vec![within("env", &["common"])];
+    let rest = || {
+        vec![
+            not_within("env", &["rare", "other"]),
+            exists("env"),
+            not_exists("no"),
+        ]
+    };
+    let rare = || vec![within("env", &["rare"])];
+    for labels in [common(), rest()] {
+        assert_eq!(
+            page(labels.clone(), Page::first(2)),
+            ("r1499 r1498".into(), 1497)
+        );
+        let around_a_rare_one = Page {
+            limit: 2,
+            offset: 1499 - 1008,
+        };
+        assert_eq!(
+            page(labels, around_a_rare_one),
+            ("r1008 r1006".into(), 1497)
+        );
+    }
+    assert_eq!(page(rare(), Page::first(2)), ("r1007 r0507".into(), 3));
+    assert_eq!(
+        page(
+            rare(),
+            Page {
+                limit: 2,
+                offset: 2
+            }
+        ),
+        ("r0007".into(), 3)
     );
 }
 

@@ -358,6 +358,7 @@ CREATE INDEX releases_app_status
     ON releases (app, status_value, created_at, created_commit, id);
 CREATE INDEX releases_app ON releases (app, created_at, created_commit, id);
 CREATE INDEX releases_status ON releases (status_value, created_at, created_commit, id);
+CREATE INDEX releases_state ON releases (state, created_at, created_commit, id);
 CREATE INDEX releases_created ON releases (created_at, created_commit, id);
 CREATE INDEX releases_updated ON releases (updated_at, created_commit, id);
 
