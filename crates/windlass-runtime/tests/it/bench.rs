@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+use windlass_runtime::sweep_leftovers;
 use windlass_runtime::{
     Command, Driver, DriverError, EnsureRuns, Exit, HealthCheck, IsolationSet, LaunchSpec, Limits,
     LogLimits, LogPosition, LogReader, Observation, PROTOCOL, Probe, ProcessDriver,
@@ -266,6 +267,7 @@ impl Drop for Bench {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+        let mut ended = 0_usize;
         // A test that fails must not leave processes behind: the shims of this directory go, and
         // their init processes end what is below them.
         for entry in std::fs::read_dir(self.data_dir().join("runs"))
@@ -283,11 +285,18 @@ impl Drop for Bench {
             let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let name = entry.path().into_os_string().into_encoded_bytes();
             if cmdline.windows(name.len()).any(|window| window == name) {
+                ended += 1;
                 signal(
                     i32::try_from(pid).unwrap(),
                     nix::sys::signal::Signal::SIGKILL,
                 );
             }
+        }
+        // The kernel releases their locks a moment later. One that was just ending is never lost.
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while ended > 0 && Instant::now() < deadline {
+            let lost = sweep_leftovers(&self.data_dir()).map_or(0, |swept| swept.lost.len());
+            ended = ended.saturating_sub(lost);
         }
     }
 }
