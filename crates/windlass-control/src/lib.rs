@@ -6,6 +6,7 @@
 //! is known here.
 
 pub mod archive;
+pub mod artifacts;
 pub mod blobs;
 mod builds;
 pub mod clock;
@@ -15,6 +16,7 @@ pub mod control;
 pub mod error;
 pub mod history;
 pub mod identity;
+pub mod instances;
 pub mod launch;
 pub mod listing;
 pub mod lists;

@@ -172,7 +172,8 @@ The key file is not part of it: keep a copy of that elsewhere.")]
     /// The process beside each instance, task and build; started by control
     #[command(hide = true)]
     Shim {
-        /// Directory of the run.
+        /// Directory of the run, or `--probe`.
+        #[arg(allow_hyphen_values = true)]
         run_dir: PathBuf,
     },
     /// The whole promise on a throw-away Windlass, under load

@@ -29,8 +29,6 @@ const LINE_LIMIT_BYTES: usize = 64 * 1024;
 pub struct Orders {
     /// Settings in force.
     pub settings: Settings,
-    /// Whether this data directory was made by this start of the supervisor.
-    pub first_start: bool,
     /// Names of the attached descriptors, in their order.
     pub descriptors: Vec<String>,
 }
@@ -67,7 +65,6 @@ pub enum HandoverError {
 pub fn send(
     link: &UnixStream,
     settings: &Settings,
-    first_start: bool,
     descriptors: &[(&str, BorrowedFd<'_>)],
 ) -> io::Result<()> {
     if descriptors.len() > DESCRIPTOR_LIMIT {
@@ -75,7 +72,6 @@ pub fn send(
     }
     let orders = Orders {
         settings: settings.clone(),
-        first_start,
         descriptors: descriptors
             .iter()
             .map(|(name, _)| (*name).to_owned())
@@ -176,7 +172,6 @@ mod tests {
         send(
             &ours,
             &settings,
-            true,
             &[("one", one.as_fd()), ("two", two.as_fd())],
         )
         .expect("sends");
@@ -184,7 +179,6 @@ mod tests {
 
         let mut handover = receive_from(theirs).expect("receives");
         assert_eq!(handover.orders.settings, settings);
-        assert!(handover.orders.first_start);
         let socket: TcpListener = handover.take("two").expect("is there");
         assert_eq!(socket.local_addr().expect("address"), address);
         TcpStream::connect(address).expect("connects");

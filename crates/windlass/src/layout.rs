@@ -39,6 +39,11 @@ impl Layout {
         self.state_dir().join("windlass.db")
     }
 
+    /// Packages and droplets.
+    pub fn blobs_dir(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
     /// Directories of runs: instances, tasks, builds.
     pub fn runs_dir(&self) -> PathBuf {
         self.root.join("runs")
@@ -47,6 +52,11 @@ impl Layout {
     /// The router's table file lies here.
     pub fn router_dir(&self) -> PathBuf {
         self.root.join("router")
+    }
+
+    /// The router's table file, written by control.
+    pub fn route_table(&self) -> PathBuf {
+        self.router_dir().join("table")
     }
 
     /// Keys and certificates of the local certificate authority (mode 0700).

@@ -3,8 +3,12 @@
 //! This crate wires the others together and decides nothing about apps. Start from [`cli`] (what a
 //! person types), [`supervisor`] (`windlass up`) and [`roles`] (what it starts).
 
+pub mod admin_api;
+pub mod api_server;
+pub mod backup;
 pub mod ca;
 pub mod cli;
+pub mod first_start;
 pub mod handover;
 pub mod key_file;
 pub mod layout;

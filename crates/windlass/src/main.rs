@@ -6,5 +6,5 @@ use clap::Parser;
 use windlass::cli;
 
 fn main() -> ExitCode {
-    ExitCode::from(cli::run(cli::Cli::parse()))
+    cli::run(cli::Cli::parse())
 }

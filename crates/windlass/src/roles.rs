@@ -1,38 +1,47 @@
 //! The roles that `windlass up` starts, and the shim.
 
 use std::path::Path;
+use std::process::ExitCode;
+
+use windlass_runtime::{ShimCommand, shim_main};
 
 use crate::cli::CliError;
-use crate::handover;
-use crate::role_link::{self, FromRole};
+use crate::settings::EXIT_CONFIGURATION;
 
-/// Runs one shim; returns its exit status.
-pub fn shim(_run_dir: &Path) -> u8 {
-    1
+mod control;
+mod link;
+mod router;
+
+pub use control::{Machine, control};
+pub use router::router;
+
+/// Name of the machine's boot: what ran in another one is gone for certain.
+fn boot_id() -> Result<String, CliError> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
+        what: "read",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    Ok(text.trim().to_owned())
 }
 
-/// Runs control until it is told to end.
-pub fn control() -> Result<u8, CliError> {
-    idle()
+/// Runs one shim, or answers a probe.
+pub fn shim(run_dir: &Path) -> ExitCode {
+    shim_main(run_dir)
 }
 
-/// Runs the router until it is told to end.
-pub fn router() -> Result<u8, CliError> {
-    idle()
+/// How control starts a shim: this very program.
+fn shim_command() -> Result<ShimCommand, CliError> {
+    let program = std::env::current_exe()
+        .map_err(|error| CliError::Failed(format!("failed to find this program: {error}")))?;
+    Ok(ShimCommand {
+        program,
+        args: vec!["shim".to_owned()],
+    })
 }
 
-fn idle() -> Result<u8, CliError> {
-    let handover = handover::receive()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let (mut r, mut w) = role_link::split(handover.link).unwrap();
-        w.send(&FromRole::Ready).await.unwrap();
-        while let Ok(Some(role_link::ToRole::StopAll)) = r.next().await {
-            w.send(&FromRole::Stopped).await.unwrap();
-        }
-    });
-    Ok(0)
+/// Exit status of a role whose settings, key or database can't be used.
+fn refused() -> ExitCode {
+    ExitCode::from(EXIT_CONFIGURATION)
 }

@@ -113,6 +113,10 @@ pub struct Settings {
     pub listen: Listen,
     /// Fixed or free ports.
     pub ports: Ports,
+    /// First port for instances.
+    pub instance_port_first: u16,
+    /// Number of ports for instances.
+    pub instance_port_count: u16,
     /// Means of isolation: `best`, `bare` or names with commas.
     pub isolation: String,
     /// First user id of the range for apps (as root).
@@ -127,20 +131,14 @@ pub struct Settings {
     pub release_deadline_s: u64,
     /// Longest drain of an instance, milliseconds.
     pub drain_limit_ms: u64,
-    /// Log bytes kept per app, MiB.
-    pub log_retention_mb: u64,
-    /// Days that logs are kept.
-    pub log_retention_days: u64,
+    /// Log bytes kept of each run, MiB.
+    pub run_log_mb: u64,
+    /// Days that records of what is over are kept.
+    pub retention_days: u32,
     /// Longest staging, seconds.
     pub staging_timeout_s: u64,
-    /// Memory of one staging, MiB.
-    pub staging_memory_mb: u64,
-    /// Disk of one staging, MiB.
-    pub staging_disk_mb: u64,
     /// Stagings at the same time.
     pub staging_slots: u64,
-    /// Packages and droplets together, MiB.
-    pub blob_limit_mb: u64,
     /// Longest wait for all instances to stop at `down`, seconds.
     pub down_limit_s: u64,
     /// What the roles log (tracing's filter language).
@@ -170,6 +168,18 @@ impl Settings {
                  the key to it",
             ));
         }
+        let ports = [Name::InstancePortFirst, Name::InstancePortCount];
+        if ports
+            .into_iter()
+            .map(|name| resolved.number(name))
+            .sum::<Result<u64, _>>()?
+            > 65_536
+        {
+            return Err(resolved.refuse(
+                Name::InstancePortCount,
+                "goes beyond port 65535; take a lower instance_port_first or fewer ports",
+            ));
+        }
         Ok(Self {
             key_file,
             domain: resolved.domain(Name::Domain)?,
@@ -179,6 +189,8 @@ impl Settings {
                 "auto" => Ports::Auto,
                 _ => Ports::Fixed,
             },
+            instance_port_first: narrow_port(resolved.number(Name::InstancePortFirst)?),
+            instance_port_count: narrow_port(resolved.number(Name::InstancePortCount)?),
             isolation: resolved.isolation(Name::Isolation)?,
             uid_first: narrow(resolved.number(Name::UidFirst)?),
             uid_count: narrow(resolved.number(Name::UidCount)?),
@@ -189,13 +201,10 @@ impl Settings {
             },
             release_deadline_s: resolved.number(Name::ReleaseDeadlineS)?,
             drain_limit_ms: resolved.number(Name::DrainLimitMs)?,
-            log_retention_mb: resolved.number(Name::LogRetentionMb)?,
-            log_retention_days: resolved.number(Name::LogRetentionDays)?,
+            run_log_mb: resolved.number(Name::RunLogMb)?,
+            retention_days: narrow(resolved.number(Name::RetentionDays)?),
             staging_timeout_s: resolved.number(Name::StagingTimeoutS)?,
-            staging_memory_mb: resolved.number(Name::StagingMemoryMb)?,
-            staging_disk_mb: resolved.number(Name::StagingDiskMb)?,
             staging_slots: resolved.number(Name::StagingSlots)?,
-            blob_limit_mb: resolved.number(Name::BlobLimitMb)?,
             down_limit_s: resolved.number(Name::DownLimitS)?,
             log: resolved.free_text(Name::Log)?,
             data_dir,
@@ -230,6 +239,11 @@ impl Settings {
 /// Number whose limit in the option table fits 32 bits.
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Port number whose limit in the option table fits 16 bits.
+fn narrow_port(number: u64) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }
 
 /// Where a value came from, for messages.

@@ -72,8 +72,6 @@ pub struct Start {
     pub settings: Settings,
     /// Certificates for the API and the router.
     pub certificates: Certificates,
-    /// Whether the data directory is new.
-    pub first_start: bool,
     /// This program.
     pub program: PathBuf,
     /// Form of the output.
@@ -93,7 +91,6 @@ enum Phase {
 struct Supervisor {
     sockets: Sockets,
     settings: Settings,
-    first_start: bool,
     roles: [Role; 2],
     phase: Phase,
     all_stopped: bool,
@@ -109,7 +106,6 @@ pub async fn run(start: Start) -> Result<Ended, SupervisorError> {
     let Start {
         mut settings,
         certificates,
-        first_start,
         program,
         output,
     } = start;
@@ -139,7 +135,6 @@ pub async fn run(start: Start) -> Result<Ended, SupervisorError> {
     let role = |kind| Role::new(kind, program.clone(), settings.data_dir.clone());
     let mut supervisor = Supervisor {
         sockets,
-        first_start,
         roles: [role(RoleKind::Router), role(RoleKind::Control)],
         phase: Phase::Running,
         all_stopped: false,
@@ -184,7 +179,7 @@ impl Supervisor {
                 RoleKind::Control => self.sockets.for_control(),
                 RoleKind::Router => self.sockets.for_router(),
             };
-            let started = role.start(&self.settings, self.first_start, &sockets, &self.events);
+            let started = role.start(&self.settings, &sockets, &self.events);
             if let Err(error) = started {
                 self.report
                     .trouble(&format!("failed to start {}: {error}", role.kind().name()));
@@ -242,7 +237,6 @@ impl Supervisor {
                 role.is_ready();
                 if role.kind() == RoleKind::Control {
                     self.control_ready.send_replace(true);
-                    self.first_start = false;
                     if matches!(self.phase, Phase::StoppingAll { .. }) {
                         self.order_stop().await;
                     }
@@ -330,7 +324,7 @@ impl Supervisor {
     /// Ends orphans that reached us; they are what a killed shim left behind.
     fn sweep(&mut self) {
         let roles: Vec<_> = self.roles.iter().filter_map(Role::pid).collect();
-        let ended = orphans::sweep(&roles);
+        let ended = orphans::sweep(&roles, &self.settings.data_dir);
         if ended > 0 {
             self.report
                 .trouble(&format!("ended {ended} processes whose shim was gone"));

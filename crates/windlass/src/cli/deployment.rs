@@ -25,7 +25,8 @@ pub(super) async fn deployments(
         output,
         &answer,
         &["id", "dialect", "app", "state", "outcome", "created_at"],
-    )
+    );
+    Ok(())
 }
 
 pub(super) async fn tasks(
@@ -40,7 +41,8 @@ pub(super) async fn tasks(
         output,
         &answer,
         &["id", "app", "name", "state", "created_at"],
-    )
+    );
+    Ok(())
 }
 
 pub(super) async fn deployment(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::ca::CaError;
 use crate::handover::HandoverError;
 use crate::key_file::KeyFileError;
+use crate::restore::RestoreError;
 use crate::settings::{EXIT_CONFIGURATION, SettingsError};
 use crate::supervisor::SupervisorError;
 use crate::supervisor::lock::LockError;
@@ -41,6 +42,9 @@ pub enum CliError {
         /// Which directory.
         data_dir: PathBuf,
     },
+    /// A backup was not restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// Control did not answer.
     #[error("control does not answer ({0}); `windlass status` shows whether it is starting")]
     NoAnswer(String),
@@ -69,9 +73,13 @@ impl CliError {
     /// Exit status.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Key(_) | Self::Refused(_) => EXIT_CONFIGURATION,
+            Self::Settings(_)
+            | Self::Key(_)
+            | Self::Refused(_)
+            | Self::Restore(RestoreError::Key(_)) => EXIT_CONFIGURATION,
             Self::Usage(_) => 2,
-            Self::Ca(_)
+            Self::Restore(_)
+            | Self::Ca(_)
             | Self::Lock(_)
             | Self::Supervisor(_)
             | Self::Handover(_)

@@ -1,6 +1,6 @@
 //! `windlass backup` and `windlass restore`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -33,10 +33,10 @@ pub(super) fn restore(
     data_dir: Option<&Path>,
     flags: &SettingFlags,
     output: Output,
-    file: PathBuf,
+    file: &Path,
 ) -> Result<(), CliError> {
     let settings = Settings::check(&process::resolved(data_dir, flags)?)?;
-    crate::restore::restore(&settings, &file)?;
+    crate::restore::restore(&settings, file)?;
     match output {
         Output::Json => output::json(&json!({ "data_dir": settings.data_dir })),
         Output::Text => output::line(&format!(

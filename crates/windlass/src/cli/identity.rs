@@ -58,11 +58,12 @@ pub(super) async fn organization(
         }
         OrgCommand::List => {
             let answer = client.get("/organizations").await?;
-            return list(
+            list(
                 output,
                 &answer,
                 &["name", "memory_mb", "instances", "tasks", "id"],
             );
+            return Ok(());
         }
         OrgCommand::Delete { name } => {
             client

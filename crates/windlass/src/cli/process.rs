@@ -93,7 +93,6 @@ pub(super) async fn up(
     let start = supervisor::Start {
         settings,
         certificates,
-        first_start,
         program,
         output,
     };

@@ -1,6 +1,7 @@
 //! From parsed words to their doing.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use super::client::AdminClient;
 use super::error::CliError;
@@ -9,7 +10,7 @@ use crate::output::{self, Output};
 use crate::settings::sources;
 
 /// Does what the command line says and returns the exit status.
-pub fn run(cli: Cli) -> u8 {
+pub fn run(cli: Cli) -> ExitCode {
     let output = cli.output;
     match dispatch(cli) {
         Ok(status) => status,
@@ -19,22 +20,30 @@ pub fn run(cli: Cli) -> u8 {
             } else {
                 output::complain(&format!("windlass: {error}"));
             }
-            error.status()
+            ExitCode::from(error.status())
         }
     }
 }
 
-fn dispatch(cli: Cli) -> Result<u8, CliError> {
+fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     let Cli {
         data_dir,
         output,
         command,
     } = cli;
-    // Shims must stay single-threaded: no runtime for them. The roles make their own.
-    match command {
-        Command::Shim { run_dir } => return Ok(crate::roles::shim(&run_dir)),
+    let flag = data_dir.as_deref();
+    // Shims must stay single-threaded: no runtime for them. The roles make their own. Restoring
+    // blocks.
+    match &command {
+        Command::Shim { run_dir } => return Ok(crate::roles::shim(run_dir)),
         Command::Control => return crate::roles::control(),
         Command::Router => return crate::roles::router(),
+        Command::Restore { file, settings } => {
+            return files::restore(flag, settings, output, file).map(|()| ExitCode::SUCCESS);
+        }
+        Command::CheckConfig(flags) => {
+            return process::check_config(flag, flags, output).map(|()| ExitCode::SUCCESS);
+        }
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -43,7 +52,7 @@ fn dispatch(cli: Cli) -> Result<u8, CliError> {
         .map_err(|error| CliError::Failed(format!("failed to start: {error}")))?;
     runtime
         .block_on(administer(data_dir, output, command))
-        .map(|()| 0)
+        .map(|()| ExitCode::SUCCESS)
 }
 
 async fn administer(
@@ -79,10 +88,11 @@ async fn administer(
         }
         Command::Events { follow, limit } => follow::events(&client, output, follow, limit).await,
         Command::Backup { file } => files::backup(&client, output, &file).await,
-        Command::Restore { file, settings } => files::restore(flag, &settings, output, file),
-        Command::CheckConfig(flags) => process::check_config(flag, &flags, output),
-        Command::Demo { .. } | Command::Control | Command::Router | Command::Shim { .. } => {
-            Err(CliError::Usage("this command can't be run here".to_owned()))
-        }
+        Command::Demo { .. }
+        | Command::Restore { .. }
+        | Command::CheckConfig(_)
+        | Command::Control
+        | Command::Router
+        | Command::Shim { .. } => Err(CliError::Usage("this command can't be run here".to_owned())),
     }
 }

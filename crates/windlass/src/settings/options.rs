@@ -22,6 +22,10 @@ pub enum Name {
     ListenMetrics,
     /// `ports`.
     Ports,
+    /// `instance_port_first`.
+    InstancePortFirst,
+    /// `instance_port_count`.
+    InstancePortCount,
     /// `isolation`.
     Isolation,
     /// `uid_first`.
@@ -36,20 +40,14 @@ pub enum Name {
     ReleaseDeadlineS,
     /// `drain_limit_ms`.
     DrainLimitMs,
-    /// `log_retention_mb`.
-    LogRetentionMb,
-    /// `log_retention_days`.
-    LogRetentionDays,
+    /// `run_log_mb`.
+    RunLogMb,
+    /// `retention_days`.
+    RetentionDays,
     /// `staging_timeout_s`.
     StagingTimeoutS,
-    /// `staging_memory_mb`.
-    StagingMemoryMb,
-    /// `staging_disk_mb`.
-    StagingDiskMb,
     /// `staging_slots`.
     StagingSlots,
-    /// `blob_limit_mb`.
-    BlobLimitMb,
     /// `down_limit_s`.
     DownLimitS,
     /// `log`.
@@ -143,7 +141,7 @@ pub struct Row {
 
 impl Name {
     /// All settings in the order of the documentation.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 23] = [
         Self::KeyFile,
         Self::Domain,
         Self::CfUrl,
@@ -152,6 +150,8 @@ impl Name {
         Self::ListenRouterHttps,
         Self::ListenMetrics,
         Self::Ports,
+        Self::InstancePortFirst,
+        Self::InstancePortCount,
         Self::Isolation,
         Self::UidFirst,
         Self::UidCount,
@@ -159,13 +159,10 @@ impl Name {
         Self::CancelRestores,
         Self::ReleaseDeadlineS,
         Self::DrainLimitMs,
-        Self::LogRetentionMb,
-        Self::LogRetentionDays,
+        Self::RunLogMb,
+        Self::RetentionDays,
         Self::StagingTimeoutS,
-        Self::StagingMemoryMb,
-        Self::StagingDiskMb,
         Self::StagingSlots,
-        Self::BlobLimitMb,
         Self::DownLimitS,
         Self::Log,
     ];
@@ -250,6 +247,28 @@ impl Name {
                 Limit::Words(&["fixed", "auto"]),
                 "auto",
             ),
+            Self::InstancePortFirst => row(
+                "instance_port_first",
+                "first port for instances; with automatic ports a free block is taken instead",
+                "port",
+                "20000",
+                Limit::Number {
+                    min: 1024,
+                    max: 65_000,
+                },
+                "40000",
+            ),
+            Self::InstancePortCount => row(
+                "instance_port_count",
+                "how many ports instances may use; one rests for a minute after its use",
+                "ports",
+                "10000",
+                Limit::Number {
+                    min: 10,
+                    max: 60_000,
+                },
+                "2000",
+            ),
             Self::Isolation => row(
                 "isolation",
                 "means that keep apps apart; best = all that this machine has",
@@ -318,22 +337,22 @@ impl Name {
                 },
                 "10000",
             ),
-            Self::LogRetentionMb => row(
-                "log_retention_mb",
-                "log kept per app",
+            Self::RunLogMb => row(
+                "run_log_mb",
+                "log kept of each run (an instance from start to end, a task, a build)",
                 "MiB",
-                "64",
+                "16",
                 Limit::Number {
                     min: 1,
                     max: 1_048_576,
                 },
-                "256",
+                "64",
             ),
-            Self::LogRetentionDays => row(
-                "log_retention_days",
-                "age at which log lines go",
+            Self::RetentionDays => row(
+                "retention_days",
+                "age at which records of what is over go (deployments, tasks, builds, events)",
                 "days",
-                "7",
+                "31",
                 Limit::Number { min: 1, max: 3_650 },
                 "30",
             ),
@@ -348,28 +367,6 @@ impl Name {
                 },
                 "1800",
             ),
-            Self::StagingMemoryMb => row(
-                "staging_memory_mb",
-                "memory of one build",
-                "MiB",
-                "1024",
-                Limit::Number {
-                    min: 16,
-                    max: 1_048_576,
-                },
-                "2048",
-            ),
-            Self::StagingDiskMb => row(
-                "staging_disk_mb",
-                "disk of one build",
-                "MiB",
-                "4096",
-                Limit::Number {
-                    min: 16,
-                    max: 1_048_576,
-                },
-                "8192",
-            ),
             Self::StagingSlots => row(
                 "staging_slots",
                 "builds at the same time; others wait",
@@ -377,17 +374,6 @@ impl Name {
                 "2",
                 Limit::Number { min: 1, max: 256 },
                 "4",
-            ),
-            Self::BlobLimitMb => row(
-                "blob_limit_mb",
-                "packages and droplets together; uploads beyond it are refused",
-                "MiB",
-                "20480",
-                Limit::Number {
-                    min: 16,
-                    max: 104_857_600,
-                },
-                "102400",
             ),
             Self::DownLimitS => row(
                 "down_limit_s",

@@ -1,12 +1,31 @@
 //! Ends what killed shims left behind: as outer subreaper the supervisor inherits it.
 
-use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
 
-/// Ends every child of ours that is neither a role nor a shim. Returns how many there were.
-pub(super) fn sweep(roles: &[Pid]) -> usize {
-    let _ = roles;
-    0
+use nix::unistd::Pid;
+use windlass_runtime::reap_and_end_orphans;
+
+/// Longest time for one orphan; what is left then is taken up at the next look. The supervisor
+/// stands still in it: it must not start a role that the sweep does not know.
+const SWEEP_LIMIT: Duration = Duration::from_millis(200);
+/// Longest time for one tree when everything is ended.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Ends every child of ours that is neither a role nor a live shim. Returns how many there were.
+pub(super) fn sweep(roles: &[Pid], data_dir: &Path) -> usize {
+    let keep: BTreeSet<u32> = roles
+        .iter()
+        .map(|pid| pid.as_raw().unsigned_abs())
+        .collect();
+    reap_and_end_orphans(&keep, data_dir, SWEEP_LIMIT)
+        .ended
+        .len()
 }
 
-/// Ends every child of ours, shims included, with their trees.
-pub(super) fn kill_everything() {}
+/// Ends every child of ours with its tree. For the end, when control and router are gone.
+pub(super) fn kill_everything() {
+    // No run lies there, so no shim is spared.
+    reap_and_end_orphans(&BTreeSet::new(), Path::new("/nonexistent"), KILL_LIMIT);
+}

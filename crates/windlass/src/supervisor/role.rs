@@ -150,11 +150,10 @@ impl Role {
     pub(super) fn start(
         &mut self,
         settings: &Settings,
-        first_start: bool,
         sockets: &[(&str, BorrowedFd<'_>)],
         events: &mpsc::Sender<RoleEvent>,
     ) -> io::Result<()> {
-        let started = self.spawn(settings, first_start, sockets, events);
+        let started = self.spawn(settings, sockets, events);
         if started.is_err() {
             self.state = State::Waiting {
                 until: Instant::now() + self.backoff.after(Duration::ZERO),
@@ -166,12 +165,11 @@ impl Role {
     fn spawn(
         &mut self,
         settings: &Settings,
-        first_start: bool,
         sockets: &[(&str, BorrowedFd<'_>)],
         events: &mpsc::Sender<RoleEvent>,
     ) -> io::Result<()> {
         let (ours, theirs) = UnixStream::pair()?;
-        handover::send(&ours, settings, first_start, sockets)?;
+        handover::send(&ours, settings, sockets)?;
         let child = Command::new(&self.program)
             .arg0("windlass")
             .arg(self.kind.name())

@@ -15,6 +15,14 @@ use crate::unix_socket;
 /// Connections that may wait on one address while its role is down.
 const BACKLOG: i32 = 4096;
 
+/// First automatic block of instance ports. All blocks lie below the ports that Linux gives to
+/// outgoing connections.
+const FIRST_BLOCK: u16 = 20_000;
+/// Ports of one block.
+const BLOCK_PORTS: u16 = 400;
+/// Blocks.
+const BLOCKS: u16 = 31;
+
 /// Why a socket can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -48,6 +56,8 @@ pub const ROUTER_HTTP: &str = "router-http";
 pub const ROUTER_HTTPS: &str = "router-https";
 /// Name of the counters' socket.
 pub const METRICS: &str = "metrics";
+/// Name of the block of instance ports.
+const INSTANCES: &str = "instances";
 /// Name of the socket between control and router.
 pub const ROUTER_LINK: &str = "router-link";
 /// Name of the command line's socket.
@@ -68,6 +78,8 @@ pub struct Sockets {
     pub router_link: UnixListener,
     /// Command line to control.
     pub admin: UnixListener,
+    /// Holds a block of instance ports against other Windlasses of this machine.
+    pub block: Option<TcpListener>,
 }
 
 impl Sockets {
@@ -80,6 +92,14 @@ impl Sockets {
         } else {
             BTreeMap::new()
         };
+        let mut block = None;
+        if automatic {
+            let (held, first) = take_block(chosen.get(INSTANCES).copied())?;
+            block = Some(held);
+            // The first port of the block is the one that is held.
+            settings.instance_port_first = first + 1;
+            settings.instance_port_count = BLOCK_PORTS - 1;
+        }
         let listen = &mut settings.listen;
         let tcp = |name, flag, address: &mut SocketAddr| {
             let preferred = chosen.get(name).copied();
@@ -98,6 +118,7 @@ impl Sockets {
             metrics: tcp(METRICS, "--listen-metrics", &mut listen.metrics)?,
             router_link: bind_unix(layout.router_socket())?,
             admin: bind_unix(layout.admin_socket())?,
+            block,
         };
         if automatic {
             let ports: BTreeMap<&str, u16> = [
@@ -105,6 +126,7 @@ impl Sockets {
                 (ROUTER_HTTP, listen.router_http.port()),
                 (ROUTER_HTTPS, listen.router_https.port()),
                 (METRICS, listen.metrics.port()),
+                (INSTANCES, settings.instance_port_first - 1),
             ]
             .into();
             let path = layout.chosen_ports();
@@ -132,6 +154,26 @@ impl Sockets {
             (METRICS, self.metrics.as_fd()),
         ]
     }
+}
+
+/// Takes a block of instance ports that no other Windlass of this machine has: whoever listens on
+/// its first port has it, for as long as they live.
+fn take_block(preferred: Option<u16>) -> Result<(TcpListener, u16), SocketError> {
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let blocks = (0..BLOCKS).map(|number| FIRST_BLOCK + number * BLOCK_PORTS);
+    let mut last = at(FIRST_BLOCK);
+    for port in preferred.into_iter().chain(blocks) {
+        last = at(port);
+        if let Ok(held) = TcpListener::bind(last) {
+            return Ok((held, port));
+        }
+    }
+    Err(SocketError::Address {
+        address: last,
+        name: INSTANCES,
+        source: io::ErrorKind::AddrInUse.into(),
+        advice: format!("{BLOCKS} blocks of ports are all in use; end another Windlass"),
+    })
 }
 
 /// Binds one address; with automatic ports the port of the last start, else any free one.
@@ -200,6 +242,16 @@ mod tests {
         assert_eq!(again.1, address);
         let other = bind_tcp(CF, "--listen-cf", any, true, Some(address.port())).expect("binds");
         assert_ne!(other.1, address, "taken by somebody: another one");
+    }
+
+    #[test]
+    fn two_never_have_the_same_block_of_ports() {
+        let (held, first) = take_block(None).expect("a block");
+        let (_other, second) = take_block(Some(first)).expect("another block");
+        assert_ne!(first, second);
+        drop(held);
+        let (_again, third) = take_block(Some(first)).expect("free again");
+        assert_eq!(third, first);
     }
 
     #[test]

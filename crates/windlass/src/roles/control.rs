@@ -1,0 +1,256 @@
+//! `windlass control`: APIs, engine, builds, state.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use windlass_cf::links::Urls;
+use windlass_cf::server::CfState;
+use windlass_control::control::{Control, Parts};
+use windlass_control::secrets::Secrets;
+use windlass_control::settings::ControlSettings;
+use windlass_engine::app::{AppSettings, CancelRestores as Restores};
+use windlass_runtime::{IsolationSet, Probe, ProcessDriver, ProcessDriverSettings, probe};
+use windlass_store::{OpenOptions, Store, StoreError};
+
+use super::link::Supervisor;
+use super::{boot_id, link, refused, shim_command};
+use crate::admin_api::{self, Admin};
+use crate::ca::Certificates;
+use crate::cli::CliError;
+use crate::handover::{self, Handover};
+use crate::role_link::{FromRole, ToRole};
+use crate::settings::{CancelRestores, Settings};
+use crate::supervisor::sockets;
+use crate::{api_server, first_start, key_file, private_file, public_address, telemetry, tls};
+
+/// How often the runs that are left are counted while everything stops.
+const STOP_POLL: Duration = Duration::from_millis(25);
+/// Observations of the driver that may wait.
+const OBSERVATION_QUEUE: usize = 4096;
+
+/// Why control can't start: for ever, or this time.
+enum Trouble {
+    /// Somebody has to change something first.
+    Final(String),
+    /// Trying again may help.
+    Passing(String),
+}
+
+/// Runs control until it is told to end.
+pub fn control() -> Result<ExitCode, CliError> {
+    let handover = handover::receive()?;
+    let settings = handover.orders.settings.clone();
+    telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
+    let link = handover
+        .link
+        .try_clone()
+        .map_err(|error| CliError::Failed(error.to_string()))?;
+    let (supervisor, orders) = link::listen(link).map_err(|error| {
+        CliError::Failed(format!("failed to listen to the supervisor: {error}"))
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::Failed(format!("failed to start: {error}")))?;
+    let done = runtime.block_on(serve(handover, settings, supervisor.clone(), orders));
+    // Shims and builds are processes of their own; nothing of ours has to be waited for.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(Trouble::Passing(text)) => Err(CliError::Failed(text)),
+        Err(Trouble::Final(reason)) => {
+            supervisor.say(&FromRole::Refused { reason });
+            Ok(refused())
+        }
+    }
+}
+
+async fn serve(
+    mut handover: Handover,
+    settings: Settings,
+    supervisor: Supervisor,
+    orders: mpsc::Receiver<ToRole>,
+) -> Result<(), Trouble> {
+    let cf: TcpListener = handover.take(sockets::CF).map_err(passing)?;
+    let admin: UnixListener = handover.take(sockets::ADMIN).map_err(passing)?;
+    let router_link: UnixListener = handover.take(sockets::ROUTER_LINK).map_err(passing)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(passing)?;
+
+    let machine = look_at_machine(&settings).await?;
+    let control = open(&settings, &machine, router_link).await?;
+    first_start::seed(control.identity(), control.tenancy(), &settings.domain)
+        .await
+        .map_err(passing)?;
+
+    let stop = CancellationToken::new();
+    let certificate = Certificates::of(&settings.layout()).api;
+    let tls = tls::server_config(&certificate, &[b"h2", b"http/1.1"])
+        .map_err(|error| Trouble::Final(error.to_string()))?;
+    let urls = Urls::new(&public_address::cf_api(&settings));
+    let dialect = windlass_cf::server::router(CfState::new(control.clone(), urls));
+    let api = api_server::serve(cf, tls, dialect, stop.clone());
+    let api = tokio::spawn(api);
+    let state = Admin {
+        control: control.clone(),
+        settings: Arc::new(settings),
+        machine: Arc::new(machine),
+    };
+    let admin = tokio::spawn(admin_api::serve(admin, admin_api::router(state)));
+    tokio::spawn(follow_orders(control, supervisor.clone(), orders));
+    supervisor.say(&FromRole::Ready);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        ended = admin => {
+            return Err(Trouble::Passing(format!("the admin socket broke: {ended:?}")));
+        }
+    }
+    stop.cancel();
+    api.await.map_err(passing)?.map_err(passing)
+}
+
+async fn follow_orders(
+    control: Control,
+    supervisor: Supervisor,
+    mut orders: mpsc::Receiver<ToRole>,
+) {
+    while let Some(ToRole::StopAll) = orders.recv().await {
+        if let Err(error) = control.stop_everything().await {
+            tracing::error!(%error, "failed to stop everything");
+            continue;
+        }
+        let mut said = None;
+        loop {
+            let left = control.running().await;
+            if left == 0 {
+                break;
+            }
+            if said.replace(left) != Some(left) {
+                let left = u64::try_from(left).unwrap_or(u64::MAX);
+                supervisor.say(&FromRole::Stopping { left });
+            }
+            // The supervisor bounds this wait.
+            tokio::time::sleep(STOP_POLL).await;
+        }
+        supervisor.say(&FromRole::Stopped);
+    }
+}
+
+/// What the machine offers, found out at each start.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Every means with its note.
+    pub probe: Probe,
+    /// Those in use.
+    pub isolation: IsolationSet,
+}
+
+async fn look_at_machine(settings: &Settings) -> Result<Machine, Trouble> {
+    let shim = shim_command().map_err(passing)?;
+    let probed = tokio::task::spawn_blocking(move || probe(&shim))
+        .await
+        .map_err(passing)?;
+    let probe = probed.map_err(passing)?;
+    let isolation = match settings.isolation.as_str() {
+        "best" => probe.best(),
+        text => {
+            let wanted =
+                IsolationSet::parse(text).map_err(|error| Trouble::Final(error.to_string()))?;
+            if wanted.intersect(probe.best()) != wanted {
+                return Err(Trouble::Final(format!(
+                    "this machine does not offer all of `--isolation {text}`:\n{probe}\nname \
+                     fewer means, or `best`"
+                )));
+            }
+            wanted
+        }
+    };
+    Ok(Machine { probe, isolation })
+}
+
+async fn open(
+    settings: &Settings,
+    machine: &Machine,
+    router_listener: UnixListener,
+) -> Result<Control, Trouble> {
+    let layout = settings.layout();
+    for directory in [layout.state_dir(), layout.router_dir()] {
+        private_file::directory(&directory).map_err(passing)?;
+    }
+    let keys = key_file::read(&settings.key_file)
+        .map_err(|error| Trouble::Final(error.to_string()))?
+        .into_iter()
+        .map(|key| (key.id, key.bytes));
+    let secrets = Secrets::new(keys).map_err(|error| Trouble::Final(error.to_string()))?;
+    let store = open_store(settings).await?;
+    let (sender, observations) = mpsc::channel(OBSERVATION_QUEUE);
+    let driver_settings = ProcessDriverSettings {
+        data_dir: settings.data_dir.clone(),
+        shim: shim_command().map_err(passing)?,
+    };
+    let driver = ProcessDriver::open(driver_settings, sender)
+        .await
+        .map_err(passing)?;
+    let api = public_address::cf_api(settings);
+    let parts = Parts {
+        store,
+        secrets,
+        boot_id: boot_id().map_err(passing)?,
+        driver: Arc::new(driver),
+        observations,
+        router_listener,
+        table_path: layout.route_table(),
+        issuer: format!("{api}/oauth/token"),
+    };
+    Control::open(control_settings(settings, machine, api), parts)
+        .await
+        .map_err(passing)
+}
+
+async fn open_store(settings: &Settings) -> Result<Store, Trouble> {
+    let path = settings.layout().database();
+    let opened = tokio::task::spawn_blocking(move || Store::open(path, OpenOptions::default()));
+    opened.await.map_err(passing)?.map_err(|error| match error {
+        StoreError::Newer { .. } | StoreError::Foreign { .. } => Trouble::Final(error.to_string()),
+        other => Trouble::Passing(other.to_string()),
+    })
+}
+
+fn control_settings(settings: &Settings, machine: &Machine, cf_api_url: String) -> ControlSettings {
+    let local = ControlSettings::local(&settings.data_dir);
+    let deadline_ms = settings.release_deadline_s * 1000;
+    ControlSettings {
+        apps_domain: settings.domain.clone(),
+        cf_api_url,
+        isolation: machine.isolation,
+        uid_range: settings.uid_first..=settings.uid_first.saturating_add(settings.uid_count - 1),
+        app_defaults: AppSettings {
+            deadline_ms: (deadline_ms > 0).then_some(deadline_ms),
+            drain_limit_ms: settings.drain_limit_ms,
+            keep_base_warm: settings.keep_base_warm,
+            cancel_restores: match settings.cancel_restores {
+                CancelRestores::Everything => Restores::Everything,
+                CancelRestores::Artifact => Restores::Artifact,
+            },
+            ..local.app_defaults
+        },
+        port_range: settings.instance_port_first
+            ..=settings
+                .instance_port_first
+                .saturating_add(settings.instance_port_count - 1),
+        log_file_bytes: settings.run_log_mb * 1024 * 1024 / u64::from(local.log_files.max(1)),
+        retention_days: settings.retention_days,
+        build_slots: u32::try_from(settings.staging_slots).unwrap_or(u32::MAX),
+        build_time_limit_ms: settings.staging_timeout_s * 1000,
+        ..local
+    }
+}
+
+fn passing(error: impl std::fmt::Display) -> Trouble {
+    Trouble::Passing(error.to_string())
+}
