@@ -41,6 +41,7 @@ pub struct AppState {
     /// Commit of the last scaling of a component by a user.
     pub scale_changes: BTreeMap<ComponentName, CommitNumber>,
     /// Last write of each key by a user since the last Deployed.
+    #[serde(with = "change_list")]
     pub changes: BTreeMap<Key, KeyChange>,
     /// Revisions that something refers to.
     pub revisions: BTreeMap<RevisionId, Revision>,
@@ -165,12 +166,23 @@ impl AppState {
         }
     }
 
-    /// The release that decides now: the newest that moves or is being put back.
+    /// The release that decides now: the one that moves, else the newest that is being put back.
+    /// One that a newer release relieved only winds down; it decides nothing any more.
     pub fn governing(&self) -> Option<&Release> {
+        self.in_flight().or_else(|| {
+            self.releases
+                .iter()
+                .rev()
+                .find(|release| release.is_restoring() && !release.relieved)
+        })
+    }
+
+    /// Whether a release waits, moves or is being put back: then start and restart do not change
+    /// the base.
+    pub fn has_open_release(&self) -> bool {
         self.releases
             .iter()
-            .rev()
-            .find(|release| release.is_in_flight() || release.is_restoring())
+            .any(|release| !release.is_finalized() && !release.relieved)
     }
 
     /// The release in flight, if there is one.
@@ -204,9 +216,13 @@ impl AppState {
     }
 
     /// Instances that the base of a release needs now: its own scale, or what a user has set
-    /// since; none while the app is not started.
+    /// since; none while the app is not started, and none when it was not before the release.
     pub fn needed(&self, release: &Release, component: &ComponentName) -> u32 {
-        if self.run != RunState::Started || release.base.is_none() {
+        let has_it = release
+            .base
+            .as_ref()
+            .is_some_and(|base| self.role_in(base, component).is_some());
+        if self.run != RunState::Started || !release.was_started || !has_it {
             return 0;
         }
         match self.scale_changes.get(component) {
@@ -275,11 +291,35 @@ impl AppState {
     /// Whether nothing is left to do for it but to run.
     pub fn is_settled(&self) -> bool {
         self.releases.iter().all(Release::is_finalized)
-            && self.builds.is_empty()
-            && self.tasks.is_empty()
+            && self.builds.iter().all(Build::is_finished)
+            && self.tasks.iter().all(Task::is_finished)
             && self
                 .instances
                 .values()
                 .all(|i| !i.is_ending() && !i.is_starting())
+    }
+}
+
+/// The change list as a list of pairs: keys are no texts, so JSON has no map of them.
+mod change_list {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::KeyChange;
+    use crate::configuration::Key;
+
+    pub(super) fn serialize<S: Serializer>(
+        changes: &BTreeMap<Key, KeyChange>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(changes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Key, KeyChange>, D::Error> {
+        let list = Vec::<(Key, KeyChange)>::deserialize(deserializer)?;
+        Ok(list.into_iter().collect())
     }
 }

@@ -1,13 +1,13 @@
 //! How many instances of which version a component should have now.
 
-use std::collections::BTreeSet;
+mod workers;
 
 use crate::app::{AppState, RunState};
 use crate::configuration::ComponentRole;
 use crate::id::{ComponentName, RevisionId};
 use crate::instance::InstancePhase;
 use crate::release::{Release, Urgency};
-use crate::strategy::{StepCounts, StepScope};
+use crate::strategy::{Step, StepCounts, StepScope};
 
 /// Instances that a component should have, by version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,7 +46,7 @@ pub fn counts(state: &AppState, component: &ComponentName) -> Counts {
     };
     match state.role_of(component) {
         Some(ComponentRole::Routed) => routed(state, release, component),
-        Some(ComponentRole::Worker) => others(state, release, component),
+        Some(ComponentRole::Worker) => workers::counts(state, release, component),
         Some(ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template) | None => {
             Counts::default()
         }
@@ -83,16 +83,37 @@ fn routed(state: &AppState, release: &Release, component: &ComponentName) -> Cou
     let old = old_wanted(state, release, component);
     let leaving_routable = routable_leaving(state, release, component);
     let kept = routed_counts(release, component).map_or(0, |counts| counts.base_instances);
-    let base = old
-        .saturating_sub(leaving_routable)
-        .max(kept.min(needed))
-        .min(needed);
+    // What base instances carry already, leaving ones need not: of the old the base goes last.
+    let leaving = old.saturating_sub(base_routable).min(leaving_routable);
+    let base = old.saturating_sub(leaving).max(kept).min(needed);
     Counts {
         target: wanted_target(state, release, component),
         base,
-        leaving: old.saturating_sub(base_routable),
+        leaving,
         only_routable_target: false,
     }
+}
+
+/// Whether a step is reached: its instances are routable, and at the last step those of every
+/// step before, so that nothing is deployed whose traffic nobody takes.
+pub fn is_reached(state: &AppState, release: &Release, index: usize) -> bool {
+    let ready = |step: &Step| {
+        step.counts.iter().all(|(component, counts)| {
+            state.routable(&release.target, component) >= counts.new_instances
+        })
+    };
+    let Some(step) = release.steps.get(index) else {
+        return false;
+    };
+    if !ready(step) {
+        return false;
+    }
+    let is_last = index + 1 == release.steps.len();
+    let last_routed = release
+        .steps
+        .iter()
+        .rfind(|step| step.scope == StepScope::Routed);
+    !is_last || last_routed.is_none_or(ready)
 }
 
 /// Whether a canceled target may still have traffic.
@@ -130,7 +151,7 @@ pub fn old_wanted(state: &AppState, release: &Release, component: &ComponentName
     if release.steps.get(index).is_some_and(|step| step.old_first) {
         return 0;
     }
-    let ready = state.routable(&release.target, component);
+    let ready = replaced(state, release, component);
     let last_routed = !release
         .steps
         .iter()
@@ -148,12 +169,20 @@ pub fn old_wanted(state: &AppState, release: &Release, component: &ComponentName
             .base_instances
             .max(counts.total.max(needed).saturating_sub(ready))
     };
-    // Without a base there may still be leaving versions of an earlier release to keep.
-    old.min(if release.base.is_some() {
-        needed
-    } else {
-        counts.total
-    })
+    // Where the base has none there may still be leaving versions of an earlier release to keep.
+    old.min(if needed > 0 { needed } else { counts.total })
+}
+
+/// Instances of the target that take the place of old ones.
+#[cfg(not(windlass_mutant = "release_base_early"))]
+fn replaced(state: &AppState, release: &Release, component: &ComponentName) -> u32 {
+    state.routable(&release.target, component)
+}
+
+/// Wrong on purpose: an instance that was only started replaces nothing yet.
+#[cfg(windlass_mutant = "release_base_early")]
+fn replaced(state: &AppState, release: &Release, component: &ComponentName) -> u32 {
+    serving_count(state, &release.target, component)
 }
 
 /// Counts of the routed step that a release moves towards or has done last.
@@ -232,102 +261,8 @@ pub fn is_withdrawn(state: &AppState, revision: &RevisionId) -> bool {
     })
 }
 
-/// Components without traffic: instance by instance, old before new unless they may overlap.
-fn others(state: &AppState, release: &Release, component: &ComponentName) -> Counts {
-    let config_of = |revision: &RevisionId| {
-        state
-            .revisions
-            .get(revision)
-            .and_then(|revision| revision.configuration.components.get(component))
-    };
-    let in_base = release.base.as_ref().and_then(config_of).is_some();
-    let needed = if in_base {
-        state.scale_of(component)
-    } else {
-        0
-    };
-    let old_present = |except: &RevisionId| {
-        let count = state
-            .instances
-            .values()
-            .filter(|i| i.component == *component && i.revision != *except)
-            .count();
-        u32::try_from(count).unwrap_or(u32::MAX)
-    };
-    if release.is_restoring() {
-        let overlap = release
-            .base
-            .as_ref()
-            .and_then(config_of)
-            .is_some_and(|config| config.overlap);
-        let base = match &release.base {
-            Some(base) if !overlap => needed.saturating_sub(old_present(base)),
-            Some(_) => needed,
-            None => 0,
-        };
-        let running = release
-            .base
-            .as_ref()
-            .map_or(0, |base| serving_count(state, base, component));
-        return Counts {
-            base: base.max(running.min(needed)),
-            ..Counts::default()
-        };
-    }
-    let leaving_serving = leaving_count(state, release, component);
-    let step = release
-        .step()
-        .filter(|step| step.scope == StepScope::Others);
-    let Some(goal) = step.map(|step| step.counts.get(component).map_or(0, |c| c.new_instances))
-    else {
-        return Counts {
-            base: needed.saturating_sub(leaving_serving),
-            leaving: u32::MAX,
-            ..Counts::default()
-        };
-    };
-    let ready = state.routable(&release.target, component);
-    let places = needed.max(goal);
-    let in_flight = release.strategy.max_in_flight();
-    let reached = if ready >= goal {
-        places
-    } else {
-        ready.saturating_add(in_flight).min(places)
-    };
-    let old = needed.saturating_sub(reached);
-    let overlap = config_of(&release.target).is_some_and(|config| config.overlap);
-    let free = if overlap {
-        u32::MAX
-    } else {
-        places.saturating_sub(old_present(&release.target))
-    };
-    let before = release.wanted.get(component).copied().unwrap_or(0);
-    let target = goal.min(reached).min(free).max(before.min(goal));
-    let leaving = old.min(leaving_serving);
-    Counts {
-        target,
-        base: old - leaving,
-        leaving,
-        only_routable_target: false,
-    }
-}
-
 fn serving_count(state: &AppState, revision: &RevisionId, component: &ComponentName) -> u32 {
     u32::try_from(state.serving(revision, component).count()).unwrap_or(u32::MAX)
-}
-
-fn leaving_count(state: &AppState, release: &Release, component: &ComponentName) -> u32 {
-    let known: BTreeSet<&RevisionId> = release
-        .base
-        .iter()
-        .chain(std::iter::once(&release.target))
-        .collect();
-    let count = state
-        .instances
-        .values()
-        .filter(|i| i.component == *component && !i.is_ending() && !known.contains(&i.revision))
-        .count();
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Whether the base carries what it needs of a component.
@@ -339,8 +274,7 @@ pub fn is_restored(state: &AppState, release: &Release, component: &ComponentNam
         return true;
     };
     let needed = match state.role_in(base, component) {
-        Some(ComponentRole::Routed) => state.needed(release, component),
-        Some(ComponentRole::Worker) => state.scale_of(component),
+        Some(ComponentRole::Routed | ComponentRole::Worker) => state.needed(release, component),
         Some(ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template) | None => 0,
     };
     if needed == 0 {

@@ -145,11 +145,11 @@ impl Instance {
         matches!(self.phase, InstancePhase::Running { routable: true, .. })
     }
 
-    /// Whether it is on its way out.
+    /// Whether it is on its way out for good (a restart in place keeps its slot).
     pub fn is_ending(&self) -> bool {
         matches!(
             self.phase,
-            InstancePhase::Draining { .. } | InstancePhase::Stopping
+            InstancePhase::Draining { restart: false, .. } | InstancePhase::Stopping
         )
     }
 

@@ -8,6 +8,8 @@ pub const BUILD_GRACE_MS: u64 = 2_000;
 pub const DRAIN_LIMIT_MS: u64 = 30_000;
 /// A release or build without progress for so long (running time) ends, milliseconds.
 pub const DEADLINE_MS: u64 = 15 * 60_000;
+/// Longest start-up of an instance whose health check names none, seconds.
+pub const START_TIMEOUT_SECS: u64 = 60;
 /// Crashes that are answered by an immediate restart.
 pub const IMMEDIATE_RESTARTS: u32 = 3;
 /// First back-off after the immediate restarts, milliseconds; it doubles.

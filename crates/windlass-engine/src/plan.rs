@@ -126,13 +126,20 @@ pub fn plan(state: &AppState, now: Now) -> Plan {
 }
 
 impl Plan {
-    /// Whether driver and router have to do the same for both plans.
+    /// Whether driver and router have to do the same for both plans. A component without shares
+    /// is the same as none.
     pub fn is_same_work(&self, other: &Self) -> bool {
         self.instances == other.instances
             && self.tasks == other.tasks
             && self.builds == other.builds
             && self.jobs == other.jobs
-            && self.routes == other.routes
+            && self.served().eq(other.served())
+    }
+
+    fn served(&self) -> impl Iterator<Item = (&ComponentName, &Vec<VersionShare>)> {
+        self.routes
+            .iter()
+            .filter(|(_, versions)| !versions.is_empty())
     }
 
     /// Share of a version of a component.

@@ -269,6 +269,15 @@ impl Release {
         matches!(self.state, ReleaseState::Restoring { .. })
     }
 
+    /// Ends its jobs that run.
+    pub(crate) fn cancel_jobs(&mut self) {
+        for job in &mut self.jobs {
+            if job.state == JobState::Running {
+                job.state = JobState::Canceling;
+            }
+        }
+    }
+
     /// Index of the step that it moves towards or stands at.
     pub fn step_index(&self) -> Option<usize> {
         match self.state {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::configuration::Configuration;
 use crate::id::{CommitNumber, ReleaseId, RevisionId};
 
-/// What instances run. Never changes after it was made, except that the artifact of a release
-/// which waits for its build is filled in by that build.
+/// What instances run. Never changes after it was made. A release that waits for its build names
+/// the artifact which that build will make.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Revision {
     /// Its id.

@@ -67,23 +67,57 @@ fn with_release(
 ) -> Weights {
     let others: Vec<&RevisionId> = eligible_others(state, release, component, routable);
     let target_routable = routable.contains_key(&release.target);
-    let target_share = if target_routable {
-        if release.is_restoring() {
-            restoring_share(state, release, component, routable, !others.is_empty())
-        } else if others.is_empty() {
-            SHARE_ALL
-        } else {
-            step_share(release, component, routable, &others)
-        }
-    } else {
+    let mut target_share = if !target_routable {
         0
+    } else if release.is_restoring() {
+        restoring_share(state, release, component, routable, !others.is_empty())
+    } else if others.is_empty() {
+        SHARE_ALL
+    } else {
+        step_share(release, component, routable, &others)
     };
     let mut weights = Weights::new();
+    let (canceled, sound): (Vec<&RevisionId>, Vec<&RevisionId>) = others
+        .iter()
+        .partition(|revision| canceled_cap(state, revision, component).is_some());
+    let rest = SHARE_ALL - target_share;
+    let target_serves = target_routable && !release.is_restoring();
+    if canceled.is_empty() || sound.is_empty() && !target_serves {
+        // Only canceled versions are left to serve: then they do, whatever they had.
+        spread(rest, others, routable, &mut weights);
+    } else {
+        // A canceled version goes on falling: what it may not have others take.
+        let total: u32 = others
+            .iter()
+            .map(|revision| count(routable, revision))
+            .sum();
+        let mut left = rest;
+        for revision in canceled {
+            let cap = canceled_cap(state, revision, component).unwrap_or(0);
+            let share = portion(rest, count(routable, revision), total).min(cap);
+            weights.insert(revision.clone(), share);
+            left -= share;
+        }
+        if sound.is_empty() {
+            target_share += left;
+        } else {
+            spread(left, sound, routable, &mut weights);
+        }
+    }
     if target_share > 0 {
         weights.insert(release.target.clone(), target_share);
     }
-    spread(SHARE_ALL - target_share, others, routable, &mut weights);
     weights
+}
+
+/// Most that a version may have because its release was canceled; `None` = it was not.
+fn canceled_cap(state: &AppState, revision: &RevisionId, component: &ComponentName) -> Option<u16> {
+    state
+        .releases
+        .iter()
+        .find(|release| release.target == *revision)
+        .and_then(|release| release.restore.as_ref())
+        .map(|restore| restore.share_cap.get(component).copied().unwrap_or(0))
 }
 
 /// Versions that get what is not the target's: the base and, while it is below what is kept of
@@ -122,7 +156,7 @@ fn step_share(
         return 0;
     };
     let mut share = 0;
-    for (position, step) in release.steps.iter().enumerate().take(index + 1) {
+    for step in release.steps.iter().take(index + 1) {
         if step.scope != StepScope::Routed {
             continue;
         }
@@ -133,17 +167,17 @@ fn step_share(
         let reached = match step.weight {
             // Earlier steps are a floor: a continue never lowers the share.
             Weight::Share(weight) => portion(weight, ready.min(wanted), wanted),
+            Weight::ByStepTotal => portion(SHARE_ALL, ready.min(wanted), step_counts.total),
             Weight::ByInstances if step_counts.base_instances > 0 => {
                 portion(SHARE_ALL, ready.min(wanted), wanted)
             }
-            Weight::ByInstances if position == index || step.scope == StepScope::Routed => {
+            Weight::ByInstances => {
                 let old: u32 = others
                     .iter()
                     .map(|revision| count(routable, revision))
                     .sum();
                 portion(SHARE_ALL, ready, ready + old)
             }
-            Weight::ByInstances => 0,
         };
         share = share.max(reached);
     }

@@ -91,6 +91,8 @@ pub struct StepCounts {
 pub enum Weight {
     /// What its part of the routable instances is.
     ByInstances,
+    /// What its part of all instances of the step is: one that joins N gets 1/(N+1).
+    ByStepTotal,
     /// A fixed share of all traffic, in 1/10,000, reached as its instances become ready.
     Share(u16),
 }
@@ -191,17 +193,16 @@ pub fn compile(
 }
 
 fn canary_step(routed: &BTreeMap<ComponentName, Sizes>, weight: Option<u8>) -> Step {
-    let largest = routed.values().map(|sizes| sizes.base).max().unwrap_or(0);
     Step {
         scope: StepScope::Routed,
         counts: routed
             .iter()
             .map(|(name, sizes)| (name.clone(), canary_counts(*sizes, weight)))
             .collect(),
-        weight: Weight::Share(match weight {
-            Some(percent) => u16::from(percent) * (SHARE_ALL / 100),
-            None => u16::try_from(u32::from(SHARE_ALL) / (largest + 1)).unwrap_or(SHARE_ALL),
-        }),
+        weight: match weight {
+            Some(percent) => Weight::Share(u16::from(percent.min(100)) * (SHARE_ALL / 100)),
+            None => Weight::ByStepTotal,
+        },
         gate: Gate::Manual,
         old_first: false,
     }
@@ -240,7 +241,8 @@ mod tests {
 
     #[test]
     fn canary_steps_follow_the_table() {
-        let table: &[(u32, u32, &[u8], &[u32], &[u32])] = &[
+        type Row = (u32, u32, &'static [u8], &'static [u32], &'static [u32]);
+        let table: &[Row] = &[
             (10, 10, &[20, 40], &[2, 4], &[9, 7]),
             (10, 10, &[80], &[8], &[3]),
             (5, 5, &[20, 40], &[1, 2], &[5, 4]),
@@ -310,7 +312,7 @@ mod tests {
         };
         let steps = compile(&strategy, &routed, &BTreeMap::new(), false);
         assert_eq!(steps.len(), 2);
-        assert_eq!(steps[0].weight, Weight::Share(2_500));
+        assert_eq!(steps[0].weight, Weight::ByStepTotal);
         assert_eq!(steps[0].gate, Gate::Manual);
         assert_eq!(steps[1].gate, Gate::Automatic);
     }

@@ -81,6 +81,8 @@ pub struct TaskCancel {
 
 /// Failure reason of a canceled task.
 pub const TASK_CANCELED: &str = "task was cancelled";
+/// Failure reason of a task that could not be started.
+pub const TASK_REFUSED: &str = "Unable to request task to be run";
 /// Failure reason of a task whose run was lost.
 pub const TASK_UNKNOWN: &str = "Unable to determine completion status";
 

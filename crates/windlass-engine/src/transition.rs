@@ -13,9 +13,13 @@ mod instances;
 mod lifecycle;
 mod observe;
 mod quota;
+mod restoring;
 mod resume;
 mod settle;
 mod tasks;
+#[cfg(test)]
+mod tests;
+mod waiting;
 
 use crate::app::{AppState, RunState};
 use crate::event::{Event, Subject};
@@ -69,6 +73,7 @@ pub fn transition(
         events: Vec::new(),
         ledgers: *ledgers,
     };
+    judge_finished(state, input)?;
     work.forget_finished();
     let before = work.state.clone();
     let plan_before = plan(state, now);
@@ -92,6 +97,44 @@ pub fn transition(
         events: work.events,
         changed,
     })
+}
+
+/// Refuses to cancel or continue what the last commit has ended, with the outcome that won.
+fn judge_finished(state: &AppState, input: &Input) -> Result<(), Rejection> {
+    let ended = |id: &ReleaseId| {
+        let release = state.release(id).filter(|release| release.is_finalized());
+        release.map(|release| release.state.clone())
+    };
+    match input {
+        Input::CancelRelease(command) => match ended(&command.release) {
+            Some(state) => Err(Rejection::NotCancelable { state }),
+            None => Ok(()),
+        },
+        Input::ContinueRelease(release) => match ended(release) {
+            Some(state) => Err(Rejection::NotContinuable { state }),
+            None => Ok(()),
+        },
+        Input::CancelTask(command) => match state.task(&command.task) {
+            Some(task) if task.is_finished() => Err(Rejection::TaskNotCancelable {
+                state: task.state.clone(),
+            }),
+            Some(_) | None => Ok(()),
+        },
+        Input::Edit(_)
+        | Input::Scale(_)
+        | Input::Start(_)
+        | Input::Stop
+        | Input::Restart(_)
+        | Input::RestartInstance(_)
+        | Input::Deploy(_)
+        | Input::CreateBuild(_)
+        | Input::CancelBuild { .. }
+        | Input::RunTask(_)
+        | Input::Delete { .. }
+        | Input::Configure(_)
+        | Input::Observe(_)
+        | Input::Tick => Ok(()),
+    }
 }
 
 /// Whether an input may only succeed within the quota.

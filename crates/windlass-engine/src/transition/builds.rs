@@ -22,6 +22,10 @@ impl Work {
                 limit: limits::BUILDS_MAX as u64,
             });
         }
+        if self.state.builds.iter().any(|b| b.id == command.build) {
+            // The same input once more.
+            return Ok(());
+        }
         self.supersede_queued(&command.source);
         let build = Build {
             id: command.build.clone(),

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::Work;
 use crate::app::{CancelRestores, RunState};
-use crate::configuration::{Configuration, Key};
-use crate::id::{CommitNumber, ReleaseId};
+use crate::configuration::{ComponentRole, Configuration, JobKind, Key};
+use crate::id::ReleaseId;
 use crate::input::CancelCommand;
+use crate::limits::REASON_BYTES_MAX;
 use crate::rejection::Rejection;
 use crate::release::{
-    CancelCause, Deadline, FailureReason, JobState, Outcome, ReleaseState, Restore, Urgency,
+    CancelCause, Deadline, FailureReason, JobRun, JobState, Outcome, ReleaseState, Restore, Urgency,
 };
 use crate::shares::shares;
 
@@ -81,34 +82,40 @@ impl Work {
                 Some((component, share))
             })
             .collect();
-        let governs = self.governs(id);
-        let (restored, not_restored) = if governs {
-            self.restore_keys(position)
-        } else {
-            (Vec::new(), Vec::new())
-        };
         let now = self.now;
-        let not_undone = self.not_undone(position);
         let release = &mut self.state.releases[position];
-        let was_restoring = release.is_restoring();
-        if was_restoring && !matches!(outcome, Outcome::Canceled(CancelCause::Deleted)) {
-            return;
-        }
-        if was_restoring {
+        if release.is_restoring() {
             // The outcome was fixed on entry and stays; deletion only makes it harder.
-            if let Some(restore) = &mut release.restore {
-                restore.urgency = Urgency::AcceptOutage;
+            if matches!(outcome, Outcome::Canceled(CancelCause::Deleted)) {
+                if let Some(restore) = &mut release.restore {
+                    restore.urgency = Urgency::AcceptOutage;
+                }
+                release.relieved = true;
+                release.cancel_jobs();
             }
-            release.relieved = true;
             return;
         }
+        let governs = self.governs(id);
+        let (restored, not_restored) = self.restore_keys(position);
+        let not_undone = self.not_undone(position);
+        let on_failure = match &outcome {
+            // Without its artifact no job of it can run.
+            Outcome::Failed(reason) if *reason != FailureReason::Build => {
+                self.failure_jobs(position)
+            }
+            Outcome::Failed(_)
+            | Outcome::Canceled(_)
+            | Outcome::Deployed
+            | Outcome::Superseded { .. } => Vec::new(),
+        };
+        let release = &mut self.state.releases[position];
         release.state = ReleaseState::Restoring {
             outcome: outcome.clone(),
         };
         release.restore = Some(Restore {
             by: by.to_owned(),
             client: client.map(str::to_owned),
-            reason: reason.map(str::to_owned),
+            reason: reason.map(shortened),
             at: now.wall,
             since: now.uptime,
             urgency,
@@ -128,11 +135,8 @@ impl Work {
         release.error = None;
         release.updated_at = now.wall;
         release.status_changed_at = now.wall;
-        for job in &mut release.jobs {
-            if job.state == JobState::Running {
-                job.state = JobState::Canceling;
-            }
-        }
+        release.cancel_jobs();
+        release.jobs.extend(on_failure);
         let builds = release.awaited_builds.clone();
         self.release_builds(&builds, by);
         if !governs && let Some(release) = self.release_mut(id) {
@@ -166,26 +170,46 @@ impl Work {
         }
     }
 
+    /// What users see after a release is canceled: what the newest other release that waits or
+    /// moves will run, else the base's. `None` = a newer release has said already what it shall
+    /// be.
+    fn source_of_restore(&self, position: usize) -> Option<Configuration> {
+        let release = &self.state.releases[position];
+        let newest_open = self
+            .state
+            .releases
+            .iter()
+            .enumerate()
+            .rfind(|(other, release)| {
+                *other != position && !release.is_finalized() && !release.is_restoring()
+            });
+        let revision = match newest_open {
+            Some((other, _)) if other > position => return None,
+            Some((_, earlier)) => Some(&earlier.target),
+            None => release.base.as_ref(),
+        };
+        match revision {
+            Some(revision) => self
+                .state
+                .revisions
+                .get(revision)
+                .map(|revision| revision.configuration.clone()),
+            None => release.configuration_before.clone(),
+        }
+    }
+
     /// Puts back every key that nobody wrote after the release was created.
     fn restore_keys(&mut self, position: usize) -> (Vec<Key>, Vec<Key>) {
-        let release = &self.state.releases[position];
         if self.state.run == RunState::Deleted {
             return (Vec::new(), Vec::new());
         }
-        let source = match &release.base {
-            Some(base) => self
-                .state
-                .revisions
-                .get(base)
-                .map(|r| r.configuration.clone()),
-            None => release.configuration_before.clone(),
-        };
-        let Some(source) = source else {
+        let Some(source) = self.source_of_restore(position) else {
             return (Vec::new(), Vec::new());
         };
-        let created = self.train_created(position);
+        let created = self.state.releases[position].created_commit;
         let mut keys = source.keys();
         keys.extend(self.state.configuration.keys());
+        keys.extend(self.state.changes.keys().cloned());
         if self.state.settings.cancel_restores == CancelRestores::Artifact {
             keys.retain(|key| *key == Key::Artifact);
         }
@@ -208,18 +232,31 @@ impl Work {
         (restored, not_restored)
     }
 
-    /// Commit of the release's own creation: writes after it are a user's own.
-    fn train_created(&self, position: usize) -> CommitNumber {
-        self.state.releases[position].created_commit
+    /// Jobs of the target that run when it fails.
+    fn failure_jobs(&self, position: usize) -> Vec<JobRun> {
+        let target = &self.state.releases[position].target;
+        let kind = JobKind::FailedDeploy;
+        self.state
+            .revisions
+            .get(target)
+            .into_iter()
+            .flat_map(|revision| &revision.configuration.components)
+            .filter(|(_, config)| config.role == ComponentRole::Job(kind))
+            .map(|(component, _)| JobRun {
+                component: component.clone(),
+                kind,
+                state: JobState::Running,
+            })
+            .collect()
     }
 
     fn not_undone(&self, position: usize) -> Vec<String> {
         let release = &self.state.releases[position];
-        let jobs = release.jobs.iter().filter_map(|job| match job.state {
-            JobState::Succeeded => Some(format!("job {} had finished", job.component)),
-            JobState::Failed => Some(format!("job {} had failed", job.component)),
+        let jobs = release.jobs.iter().map(|job| match job.state {
+            JobState::Succeeded => format!("job {} had finished", job.component),
+            JobState::Failed => format!("job {} had failed", job.component),
             JobState::Running | JobState::Canceling | JobState::Interrupted => {
-                Some(format!("job {} was interrupted", job.component))
+                format!("job {} was interrupted", job.component)
             }
         });
         let target = self.state.revisions.get(&release.target);
@@ -235,4 +272,9 @@ impl Work {
             .map(|task| format!("task {} ({}) was started", task.sequence, task.name));
         jobs.chain(tasks).collect()
     }
+}
+
+/// The reason as it is kept: a cancel is never refused for its comment.
+fn shortened(reason: &str) -> String {
+    reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].to_owned()
 }

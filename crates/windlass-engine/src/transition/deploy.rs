@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use super::Work;
 use crate::app::{ConcurrencyPolicy, RunState};
 use crate::configuration::ComponentRole;
-use crate::id::{ComponentName, ReleaseId};
+use crate::id::{ComponentName, ReleaseId, RevisionId};
 use crate::input::{DeployCommand, IfStopped};
 use crate::limits;
 use crate::rejection::Rejection;
 use crate::release::{Deadline, Outcome, Release, ReleaseState};
 use crate::revision::Revision;
-use crate::strategy::{Gate, Sizes, compile};
+use crate::strategy::{Gate, Sizes, Strategy, compile};
 
 /// What a release restores if it is canceled.
-struct Base {
-    revision: Option<crate::id::RevisionId>,
-    scale: BTreeMap<ComponentName, u32>,
-    was_routable: bool,
-    was_started: bool,
+pub(super) struct Base {
+    pub(super) revision: Option<RevisionId>,
+    pub(super) scale: BTreeMap<ComponentName, u32>,
+    pub(super) was_routable: bool,
+    pub(super) was_started: bool,
     configuration_before: Option<crate::configuration::Configuration>,
 }
 
@@ -30,6 +30,11 @@ impl Work {
                 limit: limits::RELEASES_MAX as u64,
             });
         }
+        if self.state.release(&command.release).is_some() {
+            // The same input once more.
+            return Ok(());
+        }
+        check_sizes(command)?;
         let before = self.state.configuration.clone();
         for edit in &command.edits {
             self.state.configuration.apply(edit);
@@ -75,6 +80,7 @@ impl Work {
         self.state.releases.push(release);
         if at_once {
             self.state.run = RunState::Started;
+            self.relieve_restoring(&id);
             self.finish_deployed(&id);
         } else if !waits {
             self.begin(&id);
@@ -89,39 +95,71 @@ impl Work {
                 || release.state == ReleaseState::Building
         });
         if let Some(previous) = active {
-            return Base {
-                revision: previous.base.clone(),
-                scale: previous
-                    .base_scale
-                    .keys()
-                    .map(|component| {
-                        let needed = match self.state.scale_changes.get(component) {
-                            Some(commit) if *commit > previous.created_commit => {
-                                self.state.scale_of(component)
-                            }
-                            _ => previous.base_count(component),
-                        };
-                        (component.clone(), needed)
-                    })
-                    .collect(),
-                was_routable: previous.base_was_routable,
-                was_started: previous.was_started,
-                configuration_before: previous.configuration_before.clone(),
-            };
+            return self.base_of_train(previous);
         }
-        let was_routable = self.state.base.as_ref().is_some_and(|base| {
+        Base {
+            configuration_before: self.state.base.is_none().then_some(before),
+            ..self.base_of_app()
+        }
+    }
+
+    /// The base that a release hands on to the next one of its train.
+    pub(super) fn base_of_train(&self, previous: &Release) -> Base {
+        let scaled_since = |component: &ComponentName| {
             self.state
-                .instances
-                .values()
-                .any(|i| i.revision == *base && i.is_routable())
-        });
+                .scale_changes
+                .get(component)
+                .is_some_and(|commit| *commit > previous.created_commit)
+        };
+        let count = |component: &ComponentName| {
+            if scaled_since(component) {
+                self.state.scale_of(component)
+            } else {
+                previous.base_count(component)
+            }
+        };
+        let components = previous.base_scale.keys().chain(self.state.scale.keys());
+        Base {
+            revision: previous.base.clone(),
+            scale: components
+                .map(|component| (component.clone(), count(component)))
+                .collect(),
+            was_routable: previous.base_was_routable,
+            was_started: previous.was_started,
+            configuration_before: previous.configuration_before.clone(),
+        }
+    }
+
+    /// The base of a release that finds the app at rest.
+    pub(super) fn base_of_app(&self) -> Base {
         Base {
             revision: self.state.base.clone(),
             scale: self.state.scale.clone(),
-            was_routable,
+            was_routable: self
+                .state
+                .base
+                .as_ref()
+                .is_some_and(|base| self.serves(base)),
             was_started: self.state.run == RunState::Started,
-            configuration_before: self.state.base.is_none().then_some(before),
+            configuration_before: None,
         }
+    }
+
+    /// Whether a revision serves: an instance with traffic is routable or, where it has no
+    /// component with traffic, any instance is.
+    fn serves(&self, revision: &RevisionId) -> bool {
+        let is_routed = |component: &ComponentName| {
+            self.state.role_in(revision, component) == Some(ComponentRole::Routed)
+        };
+        let has_routed = self.state.revisions.get(revision).is_some_and(|revision| {
+            let mut names = revision.configuration.components.keys();
+            names.any(|name| is_routed(name) && self.state.scale_of(name) > 0)
+        });
+        self.state.instances.values().any(|instance| {
+            instance.revision == *revision
+                && instance.is_routable()
+                && (!has_routed || is_routed(&instance.component))
+        })
     }
 
     fn new_release(&self, command: &DeployCommand, base: Base) -> Release {
@@ -200,26 +238,29 @@ impl Work {
         }
     }
 
-    /// The newest takes over: releases in flight are superseded; one that is being put back goes
-    /// on winding down beside it and still ends as it was fixed.
+    /// The newest takes over: releases that wait or move are superseded.
     fn supersede_in_flight(&mut self, by: &ReleaseId) {
         let open: Vec<_> = self
             .state
             .releases
             .iter()
-            .filter(|release| !release.is_finalized())
-            .map(|release| (release.id.clone(), release.is_restoring()))
+            .filter(|release| !release.is_finalized() && !release.is_restoring())
+            .map(|release| release.id.clone())
             .collect();
-        for (id, restoring) in open {
-            if restoring {
-                if let Some(release) = self.release_mut(&id) {
-                    release.relieved = true;
-                    if let Some(restore) = &mut release.restore {
-                        restore.note = Some(format!("superseded by {by}"));
-                    }
+        for id in open {
+            self.supersede(&id, by);
+        }
+    }
+
+    /// A release that moves carries what one that is being put back would have to restore: that
+    /// one goes on winding down beside it and still ends as it was fixed.
+    fn relieve_restoring(&mut self, by: &ReleaseId) {
+        for release in &mut self.state.releases {
+            if release.is_restoring() && !release.relieved {
+                release.relieved = true;
+                if let Some(restore) = &mut release.restore {
+                    restore.note = Some(format!("superseded by {by}"));
                 }
-            } else {
-                self.supersede(&id, by);
             }
         }
     }
@@ -237,6 +278,7 @@ impl Work {
         release.error = None;
         release.updated_at = now.wall;
         release.status_changed_at = now.wall;
+        release.cancel_jobs();
         let builds = release.awaited_builds.clone();
         self.release_builds(&builds, "superseded");
         self.tell_release(id, "superseded", format!("a newer release {by} took over"));
@@ -275,6 +317,7 @@ impl Work {
             self.state.settings.keep_base_warm,
         );
         let deadline = self.fresh_deadline(id);
+        self.relieve_restoring(id);
         if let Some(release) = self.release_mut(id) {
             release.steps = steps;
             release.state = ReleaseState::RollingOut { step: 0 };
@@ -304,14 +347,15 @@ impl Work {
             return (routed, others);
         };
         for (name, config) in &target.components {
-            let in_base = base.is_some_and(|base| base.components.contains_key(name));
+            let goal = release.target_scale.get(name).copied().unwrap_or(0);
             let sizes = Sizes {
-                base: if in_base {
+                // Where nothing ran before, steps are portions of the goal.
+                base: if release.base.is_some() && release.was_started {
                     self.state.needed(release, name)
                 } else {
-                    0
+                    goal
                 },
-                goal: release.target_scale.get(name).copied().unwrap_or(0),
+                goal,
             };
             match config.role {
                 ComponentRole::Routed => routed.insert(name.clone(), sizes),
@@ -322,7 +366,7 @@ impl Work {
         for (name, config) in base.into_iter().flat_map(|base| &base.components) {
             if config.role == ComponentRole::Worker && !target.components.contains_key(name) {
                 let sizes = Sizes {
-                    base: self.state.scale_of(name),
+                    base: self.state.needed(release, name),
                     goal: 0,
                 };
                 others.insert(name.clone(), sizes);
@@ -343,7 +387,11 @@ impl Work {
             .and_then(|release| self.state.revisions.get(&release.target))
             .into_iter()
             .flat_map(|revision| revision.configuration.components.values())
-            .filter_map(|config| config.health.start_timeout_secs)
+            .filter(|config| runs(config.role))
+            .map(|config| {
+                let timeout = config.health.start_timeout_secs;
+                timeout.unwrap_or(limits::START_TIMEOUT_SECS)
+            })
             .max()
             .unwrap_or(0)
             .saturating_mul(1_000);
@@ -351,6 +399,26 @@ impl Work {
             at: self.now.uptime.plus_ms(setting.max(longest_start_ms)),
         }
     }
+}
+
+/// Refuses what is larger than the engine's limits.
+fn check_sizes(command: &DeployCommand) -> Result<(), Rejection> {
+    if let Strategy::Canary { weights, .. } = &command.strategy
+        && weights.len() > limits::STEPS_MAX
+    {
+        return Err(Rejection::LimitExceeded {
+            what: "steps",
+            limit: limits::STEPS_MAX as u64,
+        });
+    }
+    let largest = command.target_scale.values().max().copied().unwrap_or(0);
+    if largest > limits::INSTANCES_MAX {
+        return Err(Rejection::LimitExceeded {
+            what: "instances",
+            limit: u64::from(limits::INSTANCES_MAX),
+        });
+    }
+    Ok(())
 }
 
 fn runs(role: ComponentRole) -> bool {

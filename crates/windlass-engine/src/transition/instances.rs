@@ -65,8 +65,9 @@ impl Work {
             .collect();
         let have = u32::try_from(serving.len()).unwrap_or(u32::MAX);
         if have > wanted {
-            // Those without traffic go first, then the highest index.
-            serving.sort_by_key(|(routable, index, _)| (*routable, Reverse(*index)));
+            // The highest index goes; during a release those without traffic go before it.
+            let moving = self.state.governing().is_some();
+            serving.sort_by_key(|(routable, index, _)| (moving && *routable, Reverse(*index)));
             let extra = have - wanted;
             for (_, _, id) in serving.into_iter().take(extra as usize) {
                 self.retire(id);

@@ -18,7 +18,7 @@ impl Work {
         }
         self.require_artifact()?;
         self.state.run = RunState::Started;
-        if self.state.governing().is_none() {
+        if !self.state.has_open_release() {
             self.set_base(&command.revision, false);
         }
         self.tell_app("started", "the app was started");
@@ -39,7 +39,7 @@ impl Work {
             return self.start(command);
         }
         self.require_artifact()?;
-        if self.state.governing().is_some() {
+        if self.state.has_open_release() {
             // Both versions in place, one instance of each at a time; base and step unchanged.
             self.state.restarts = self
                 .state

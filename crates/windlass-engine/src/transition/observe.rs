@@ -2,6 +2,7 @@
 
 use super::Work;
 use super::instances::start_again;
+use crate::app::RunState;
 use crate::build::BuildState;
 use crate::id::{InstanceId, PlanGeneration, ReleaseId};
 use crate::input::Observation;
@@ -109,6 +110,22 @@ impl Work {
             | InstancePhase::Stopping
             | InstancePhase::Restarting => {}
         }
+        #[cfg(windlass_mutant = "observation_uncancels")]
+        self.uncancel(id);
+    }
+
+    /// Wrong on purpose: a fact revives what was canceled.
+    #[cfg(windlass_mutant = "observation_uncancels")]
+    fn uncancel(&mut self, id: InstanceId) {
+        let Some(instance) = self.state.instances.get(&id) else {
+            return;
+        };
+        for release in &mut self.state.releases {
+            if release.is_restoring() && release.target == instance.revision {
+                release.state = ReleaseState::RollingOut { step: 0 };
+                release.restore = None;
+            }
+        }
     }
 
     fn instance_exited(&mut self, id: InstanceId, run: u32, exit: &RunExit) {
@@ -138,6 +155,21 @@ impl Work {
             instance.component,
             exit.describe()
         );
+        let revision = instance.revision.clone();
+        for release in &mut self.state.releases {
+            let holds_up = match release.state {
+                ReleaseState::RollingOut { .. } | ReleaseState::Paused { .. } => {
+                    release.target == revision
+                }
+                ReleaseState::Restoring { .. } => release.base.as_ref() == Some(&revision),
+                ReleaseState::Pending | ReleaseState::Building | ReleaseState::Finalized { .. } => {
+                    false
+                }
+            };
+            if holds_up {
+                release.error = Some(text.clone());
+            }
+        }
         self.tell_app("crashed", text);
     }
 
@@ -201,6 +233,9 @@ impl Work {
         self.state
             .instances
             .retain(|_, instance| !instance.is_ending() && !withdrawn.contains(&instance.revision));
+        if self.state.run != RunState::Started {
+            self.state.instances.clear();
+        }
         for instance in self.state.instances.values_mut() {
             if !instance.is_crashed() {
                 instance.last_exit = Some(RunExit::new(ExitReason::Lost));

@@ -2,8 +2,11 @@
 
 use super::Work;
 use crate::app::{AppState, RunState};
-use crate::configuration::ComponentRole;
+use crate::configuration::{ComponentConfig, ComponentRole};
+use crate::id::{ComponentName, RevisionId};
 use crate::rejection::{QuotaKind, Rejection};
+use crate::release::Release;
+use crate::strategy::Strategy;
 
 /// What an app counts for in the ledger of its organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,7 +19,8 @@ pub struct Usage {
     pub tasks: u64,
 }
 
-/// Computes the usage. A release in flight counts with the most that its steps let run at once.
+/// Computes the usage. A release that waits or moves counts with the most that its steps let run
+/// at once, from its creation on: it was admitted with that.
 pub fn usage(state: &AppState) -> Usage {
     let mut used = Usage::default();
     for task in &state.tasks {
@@ -25,63 +29,78 @@ pub fn usage(state: &AppState) -> Usage {
         }
         used.tasks += u64::from(task.counts_for_quota());
     }
-    if state.run != RunState::Started {
-        return used;
+    let open: Vec<&Release> = state
+        .releases
+        .iter()
+        .filter(|release| !release.is_finalized() && !release.is_restoring())
+        .collect();
+    let will_run = open.iter().any(|release| !release.is_in_flight());
+    match state.run {
+        RunState::Started => {}
+        RunState::Stopped if will_run => {}
+        RunState::Stopped | RunState::Deleted => return used,
     }
-    let release = state.in_flight();
-    let configuration = |id| {
-        state
-            .revisions
-            .get(id)
-            .map(|revision| &revision.configuration)
-    };
-    let base = release
-        .map_or(state.base.as_ref(), |release| release.base.as_ref())
-        .and_then(configuration);
-    let target = release.and_then(|release| configuration(&release.target));
     for component in state.components() {
-        let old = base.and_then(|base| base.components.get(&component));
-        let new = target.and_then(|target| target.components.get(&component));
-        let runs = old.or(new).is_some_and(|config| {
-            matches!(config.role, ComponentRole::Routed | ComponentRole::Worker)
-        });
-        if !runs {
-            continue;
-        }
-        let memory_mb = old
-            .map_or(0, |config| config.memory_mb)
-            .max(new.map_or(0, |config| config.memory_mb));
-        let count = match release {
-            None => u64::from(state.scale_of(&component)),
-            Some(release) => {
-                let needed = u64::from(if old.is_some() {
-                    state.needed(release, &component)
-                } else {
-                    0
-                });
-                let goal = release.target_scale.get(&component).copied().unwrap_or(0);
-                let routed = old.or(new).is_some_and(|c| c.role == ComponentRole::Routed);
-                let surge = if routed {
-                    goal.min(release.strategy.max_in_flight())
-                } else {
-                    0
-                };
-                let surge = if release.steps.iter().any(|step| step.old_first) {
-                    0
-                } else {
-                    surge
-                };
-                if state.settings.keep_base_warm && routed {
-                    needed + u64::from(goal)
-                } else {
-                    needed.max(u64::from(goal)) + u64::from(surge)
-                }
-            }
-        };
-        used.instances += count;
-        used.memory_mb += count * memory_mb;
+        let at_rest = config_of(state, state.base.as_ref(), &component)
+            .filter(|config| runs(config))
+            .filter(|_| state.run == RunState::Started)
+            .map_or((0, 0), |config| {
+                let count = u64::from(state.scale_of(&component));
+                (count, count * config.memory_mb)
+            });
+        let (instances, memory_mb) = open
+            .iter()
+            .map(|release| most_of(state, release, &component))
+            .reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))
+            .unwrap_or(at_rest);
+        used.instances += instances;
+        used.memory_mb += memory_mb;
     }
     used
+}
+
+/// Most instances of a component, and their memory, MiB, that a release lets run at once.
+fn most_of(state: &AppState, release: &Release, component: &ComponentName) -> (u64, u64) {
+    let old = config_of(state, release.base.as_ref(), component);
+    let new = config_of(state, Some(&release.target), component);
+    let Some(config) = old.or(new).filter(|config| runs(config)) else {
+        return (0, 0);
+    };
+    let memory_mb = old
+        .map_or(0, |config| config.memory_mb)
+        .max(new.map_or(0, |config| config.memory_mb));
+    let routed = config.role == ComponentRole::Routed;
+    let needed = u64::from(state.needed(release, component));
+    let goal = release.target_scale.get(component).copied().unwrap_or(0);
+    let old_first = matches!(release.strategy, Strategy::Recreate);
+    let count = if state.settings.keep_base_warm && routed && !old_first {
+        needed + u64::from(goal)
+    } else {
+        let surge = if routed && !old_first {
+            goal.min(release.strategy.max_in_flight())
+        } else {
+            0
+        };
+        needed.max(u64::from(goal)) + u64::from(surge)
+    };
+    (count, count * memory_mb)
+}
+
+fn config_of<'a>(
+    state: &'a AppState,
+    revision: Option<&RevisionId>,
+    component: &ComponentName,
+) -> Option<&'a ComponentConfig> {
+    revision
+        .and_then(|id| state.revisions.get(id))
+        .and_then(|revision| revision.configuration.components.get(component))
+}
+
+fn runs(config: &ComponentConfig) -> bool {
+    match config.role {
+        ComponentRole::Routed | ComponentRole::Worker => true,
+        ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template => false,
+    }
 }
 
 impl Work {

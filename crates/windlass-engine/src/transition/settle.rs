@@ -2,14 +2,11 @@
 //! Runs to a fixed point within one transition, so that no outcome waits for another input.
 
 use super::Work;
-use crate::app::{ConcurrencyPolicy, RunState};
-use crate::build::{BuildOutcome, BuildState};
+use crate::app::RunState;
 use crate::configuration::{ComponentRole, JobKind};
-use crate::counts::is_restored;
+use crate::counts::is_reached;
 use crate::id::ReleaseId;
-use crate::release::{
-    Deadline, FailureReason, JobRun, JobState, Outcome, Release, ReleaseState, Urgency,
-};
+use crate::release::{Deadline, FailureReason, JobRun, JobState, Outcome, ReleaseState, Urgency};
 use crate::strategy::Gate;
 
 /// Rounds after which settling is given up: far above what any state needs.
@@ -49,45 +46,30 @@ impl Work {
             return false;
         };
         match release.state.clone() {
-            ReleaseState::Pending | ReleaseState::Finalized { .. } => false,
-            ReleaseState::Building => self.settle_building(id),
+            ReleaseState::Finalized { .. } => false,
+            ReleaseState::Pending => self.fails_with_build(id),
+            ReleaseState::Building => self.fails_with_build(id) || self.settle_building(id),
             ReleaseState::RollingOut { step } => {
-                self.hold_deadline(id) | self.note_progress(id) || self.settle_step(id, step)
+                self.hold_timer(id, step) | self.hold_deadline(id) | self.note_progress(id)
+                    || self.settle_step(id, step)
             }
             ReleaseState::Paused { .. } => self.hold_deadline(id),
             ReleaseState::Restoring { outcome } => self.settle_restoring(id, outcome),
         }
     }
 
-    /// Goes on when the builds are there, fails when one of them is not.
-    fn settle_building(&mut self, id: &ReleaseId) -> bool {
-        let Some(release) = self.state.release(id) else {
-            return false;
-        };
-        let mut waiting = false;
-        let mut failed = false;
-        for wanted in &release.awaited_builds {
-            let build = self.state.builds.iter().find(|build| build.id == *wanted);
-            match build.map(|build| &build.state) {
-                Some(BuildState::Finished {
-                    outcome: BuildOutcome::Built,
-                })
-                | None => {}
-                Some(BuildState::Finished { .. }) => failed = true,
-                Some(BuildState::Queued | BuildState::Running | BuildState::Canceling { .. }) => {
-                    waiting = true
-                }
-            }
-        }
-        if failed {
-            self.fail(id, FailureReason::Build, "its build failed");
-            return true;
-        }
-        if waiting {
+    /// A timer gate counts time in which its step stands: if it no longer does, it begins anew.
+    fn hold_timer(&mut self, id: &ReleaseId, step: usize) -> bool {
+        let stands = self.state.run == RunState::Started
+            && self
+                .state
+                .release(id)
+                .is_some_and(|release| is_reached(&self.state, release, step));
+        if stands {
             return false;
         }
-        self.begin(id);
-        true
+        self.release_mut(id)
+            .is_some_and(|release| release.timer_until.take().is_some())
     }
 
     /// Lets the deadline stand still while the release can't move by itself.
@@ -166,10 +148,7 @@ impl Work {
         let Some(step) = release.steps.get(index) else {
             return false;
         };
-        let reached = step.counts.iter().all(|(component, counts)| {
-            self.state.routable(&release.target, component) >= counts.new_instances
-        });
-        if !reached {
+        if !is_reached(&self.state, release, index) {
             return false;
         }
         match step.gate {
@@ -354,155 +333,5 @@ impl Work {
             Some(text),
             Urgency::CapacitySafe,
         );
-    }
-
-    fn settle_restoring(&mut self, id: &ReleaseId, outcome: Outcome) -> bool {
-        let Some(release) = self.state.release(id) else {
-            return false;
-        };
-        if self.still_runs(release) > 0 {
-            return false;
-        }
-        let accepts_outage = release
-            .restore
-            .as_ref()
-            .is_some_and(|restore| restore.urgency == Urgency::AcceptOutage);
-        let restored = release.relieved
-            || accepts_outage
-            || self.state.run != RunState::Started
-            || self
-                .state
-                .components()
-                .iter()
-                .all(|component| is_restored(&self.state, release, component));
-        if !restored {
-            return false;
-        }
-        let wall = self.now.wall;
-        let word = outcome.as_str();
-        let no_base = release.base.is_none() && !release.relieved;
-        let was_started = release.was_started;
-        if let Some(release) = self.release_mut(id) {
-            release.state = ReleaseState::Finalized { outcome };
-            release.updated_at = wall;
-            release.status_changed_at = wall;
-        }
-        if no_base && self.state.run != RunState::Deleted {
-            self.state.run = if was_started {
-                RunState::Started
-            } else {
-                RunState::Stopped
-            };
-        }
-        self.tell_release(id, word, "nothing of it runs any more");
-        true
-    }
-
-    /// Instances of its target, jobs and builds of its own that are not gone yet.
-    fn still_runs(&self, release: &Release) -> u32 {
-        let instances = self
-            .state
-            .instances
-            .values()
-            .filter(|i| i.revision == release.target)
-            .count();
-        let jobs = release
-            .jobs
-            .iter()
-            .filter(|job| matches!(job.state, JobState::Running | JobState::Canceling))
-            .count();
-        let builds = self
-            .state
-            .builds
-            .iter()
-            .filter(|build| {
-                release.awaited_builds.contains(&build.id)
-                    && matches!(build.state, BuildState::Canceling { .. })
-            })
-            .count();
-        u32::try_from(instances + jobs + builds).unwrap_or(u32::MAX)
-    }
-
-    fn count_cleanup(&mut self) {
-        let left: Vec<u32> = self
-            .state
-            .releases
-            .iter()
-            .map(|release| {
-                let carries = match release.outcome() {
-                    Some(Outcome::Deployed) | None => true,
-                    Some(
-                        Outcome::Canceled(_) | Outcome::Superseded { .. } | Outcome::Failed(_),
-                    ) => false,
-                };
-                if carries { 0 } else { self.still_runs(release) }
-            })
-            .collect();
-        for (release, left) in self.state.releases.iter_mut().zip(left) {
-            release.cleanup_left = left;
-        }
-    }
-
-    /// The newest waiting release begins when none is in flight any more.
-    fn start_pending(&mut self) -> bool {
-        if self.state.policy != ConcurrencyPolicy::OneRunningNewestPending
-            || self.state.run == RunState::Deleted
-        {
-            return false;
-        }
-        let busy = self
-            .state
-            .releases
-            .iter()
-            .any(|release| release.is_in_flight() || release.state == ReleaseState::Building);
-        let pending = self
-            .state
-            .releases
-            .iter()
-            .position(|release| release.state == ReleaseState::Pending);
-        let Some(position) = pending.filter(|_| !busy) else {
-            return false;
-        };
-        let restoring = self
-            .state
-            .releases
-            .iter()
-            .rev()
-            .find(|release| release.is_restoring() && !release.relieved);
-        let (base, scale, routable) = match restoring {
-            Some(previous) => (
-                previous.base.clone(),
-                previous.base_scale.clone(),
-                previous.base_was_routable,
-            ),
-            None => {
-                let base = self.state.base.clone();
-                let routable = base.as_ref().is_some_and(|base| {
-                    self.state
-                        .instances
-                        .values()
-                        .any(|i| i.revision == *base && i.is_routable())
-                });
-                (base, self.state.scale.clone(), routable)
-            }
-        };
-        let was_started = self.state.run == RunState::Started;
-        let id = self.state.releases[position].id.clone();
-        for release in &mut self.state.releases {
-            if release.is_restoring() {
-                release.relieved = true;
-                if let Some(restore) = &mut release.restore {
-                    restore.note = Some(format!("superseded by {id}"));
-                }
-            }
-        }
-        if let Some(release) = self.release_mut(&id) {
-            release.base = base;
-            release.base_scale = scale;
-            release.base_was_routable = routable;
-            release.was_started = was_started;
-        }
-        self.begin(&id);
-        true
     }
 }

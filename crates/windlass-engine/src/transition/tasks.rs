@@ -7,7 +7,7 @@ use crate::input::{CancelTaskCommand, RunTaskCommand};
 use crate::instance::{ExitReason, RunExit};
 use crate::limits;
 use crate::rejection::Rejection;
-use crate::task::{TASK_CANCELED, TASK_UNKNOWN, Task, TaskCancel, TaskState};
+use crate::task::{TASK_CANCELED, TASK_REFUSED, TASK_UNKNOWN, Task, TaskCancel, TaskState};
 use crate::time::Timestamp;
 
 impl Work {
@@ -17,6 +17,10 @@ impl Work {
                 what: "unfinished tasks",
                 limit: limits::TASKS_MAX as u64,
             });
+        }
+        if self.state.task(&command.task).is_some() {
+            // The same input once more.
+            return Ok(());
         }
         let configuration = &self.state.configuration;
         let artifact = command
@@ -129,9 +133,15 @@ impl Work {
         if exit.reason == ExitReason::Lost || task.state == TaskState::Canceling {
             end_lost(task, wall);
         } else {
+            let refused =
+                task.state == TaskState::Pending && exit.reason == ExitReason::LaunchFailed;
             task.updated_at = wall;
             task.state = if exit.is_success() {
                 TaskState::Succeeded
+            } else if refused {
+                TaskState::Failed {
+                    reason: TASK_REFUSED.to_owned(),
+                }
             } else {
                 TaskState::Failed {
                     reason: format!("APP/TASK/{}: {}", task.name, exit.describe()),

@@ -1,0 +1,22 @@
+//! Table tests of the engine, by subject. A [`world::World`] plays driver and router.
+
+mod world;
+
+mod builds;
+mod cancel;
+mod deadline;
+mod gates;
+mod instances;
+mod keys;
+mod lifecycle;
+mod policies;
+mod quota;
+mod reboot;
+mod rolling;
+mod rules;
+mod supersede;
+mod table;
+mod tasks;
+mod urgency;
+mod weights;
+mod workers;

@@ -1,0 +1,222 @@
+//! Builds: slots, branches, sharing, loss.
+
+use super::world::{World, deployment, rolling};
+use crate::app::ConcurrencyPolicy;
+use crate::build::{BuildOutcome, BuildSource, BuildState};
+use crate::input::{CreateBuildCommand, Input, Observation};
+use crate::limits::DEADLINE_MS;
+use crate::rejection::Rejection;
+use crate::release::Deadline;
+
+fn slots(slots: u32) -> World {
+    World::running_with(ConcurrencyPolicy::ParallelBuilds { slots }, 1)
+}
+
+fn git(world: &mut World, id: &str, branch: &str) {
+    let mut command =
+        CreateBuildCommand::of_package(id.into(), "p".into(), format!("{id}-artifact").into());
+    command.source = BuildSource::Git {
+        url: "https://git.example/app".to_owned(),
+        branch: branch.to_owned(),
+        commit: None,
+    };
+    world.input(&Input::CreateBuild(command));
+}
+
+fn cancel(world: &mut World, id: &str) {
+    world.input(&Input::CancelBuild {
+        build: id.into(),
+        by: "anna".to_owned(),
+    });
+}
+
+fn is(world: &World, id: &str, state: &BuildState) -> bool {
+    world.build_state(id) == state
+}
+
+fn finished(outcome: BuildOutcome) -> BuildState {
+    BuildState::Finished { outcome }
+}
+
+#[test]
+fn the_oldest_queued_build_takes_a_free_slot() {
+    let mut world = slots(2);
+    for id in ["b1", "b2", "b3", "b4"] {
+        world.build(id, false);
+    }
+    assert!(is(&world, "b2", &BuildState::Running) && is(&world, "b3", &BuildState::Queued));
+    world.build_ended("b1", Some(BuildOutcome::Built));
+    assert!(is(&world, "b3", &BuildState::Running) && is(&world, "b4", &BuildState::Queued));
+}
+
+#[test]
+fn slots_of_other_apps_count() {
+    let mut world = slots(3);
+    world.ledgers.build_slots_left = Some(1);
+    world.build("b1", false);
+    world.ledgers.build_slots_left = Some(0);
+    world.build("b2", false);
+    assert!(is(&world, "b1", &BuildState::Running) && is(&world, "b2", &BuildState::Queued));
+    world.ledgers.build_slots_left = Some(1);
+    world.tick(1);
+    assert!(is(&world, "b2", &BuildState::Running));
+}
+
+#[test]
+fn of_a_branch_the_newest_queued_build_wins() {
+    let mut world = slots(1);
+    git(&mut world, "b1", "main");
+    git(&mut world, "b2", "main");
+    git(&mut world, "b3", "other");
+    git(&mut world, "b4", "main");
+    assert!(
+        is(&world, "b1", &BuildState::Running),
+        "a running one goes on"
+    );
+    assert!(is(&world, "b2", &finished(BuildOutcome::Superseded)));
+    assert!(is(&world, "b3", &BuildState::Queued) && is(&world, "b4", &BuildState::Queued));
+    world.build("b5", false);
+    world.build("b6", false);
+    assert!(
+        is(&world, "b5", &BuildState::Queued),
+        "uploads are never canceled by the server"
+    );
+}
+
+#[test]
+fn a_canceled_build_frees_its_slot_when_its_tree_is_gone() {
+    let mut world = slots(1);
+    world.build("b1", false);
+    world.build("b2", false);
+    cancel(&mut world, "b1");
+    assert!(is(&world, "b2", &BuildState::Queued));
+    // Its success comes too late.
+    world.build_ended("b1", Some(BuildOutcome::Built));
+    assert!(is(&world, "b1", &finished(BuildOutcome::Canceled)));
+    assert!(is(&world, "b2", &BuildState::Running));
+    cancel(&mut world, "b2");
+    let again = Input::CancelBuild {
+        build: "b2".into(),
+        by: "anna".to_owned(),
+    };
+    assert!(!world.input(&again), "a repeat changes nothing");
+}
+
+#[test]
+fn a_queued_build_is_canceled_at_once() {
+    let mut world = slots(1);
+    world.build("b1", false);
+    world.build("b2", false);
+    cancel(&mut world, "b2");
+    assert!(is(&world, "b2", &finished(BuildOutcome::Canceled)));
+    let unknown = Input::CancelBuild {
+        build: "nope".into(),
+        by: "anna".to_owned(),
+    };
+    assert!(matches!(
+        world.refused(&unknown),
+        Rejection::UnknownBuild(_)
+    ));
+}
+
+#[test]
+fn a_lost_build_starts_again_once() {
+    let mut world = slots(1);
+    world.build("b1", false);
+    world.build_ended("b1", None);
+    assert!(is(&world, "b1", &BuildState::Running));
+    assert_eq!(world.builds["b1"].run, 2);
+    let late = Observation::BuildEnded {
+        build: "b1".into(),
+        run: 1,
+        outcome: Some(BuildOutcome::Built),
+    };
+    assert!(!world.observe(late), "the first run says nothing any more");
+    world.build_ended("b1", None);
+    assert!(matches!(
+        world.build_state("b1"),
+        BuildState::Finished {
+            outcome: BuildOutcome::Failed { .. }
+        }
+    ));
+}
+
+#[test]
+fn a_build_ends_with_the_last_release_that_waits_for_it() {
+    let mut world = World::running_with(ConcurrencyPolicy::OneRunningNewestPending, 1);
+    world.build("shared", true);
+    for number in [2, 3] {
+        let mut command = deployment(number, rolling(1));
+        command.awaited_builds = vec!["shared".into()];
+        world.input(&Input::Deploy(command));
+    }
+    assert_eq!((world.word(2), world.word(3)), ("building", "pending"));
+    world.cancel(2);
+    assert!(
+        is(&world, "shared", &BuildState::Running),
+        "the other one waits for it"
+    );
+    assert_eq!((world.word(2), world.word(3)), ("canceled", "building"));
+    world.cancel(3);
+    assert!(matches!(
+        world.build_state("shared"),
+        BuildState::Canceling { .. }
+    ));
+    world.settle();
+    assert_eq!(world.word(3), "canceled");
+}
+
+#[test]
+fn a_build_of_a_user_outlives_the_releases() {
+    let mut world = World::running_with(ConcurrencyPolicy::OneRunningNewestPending, 1);
+    world.build("own", false);
+    let mut command = deployment(2, rolling(1));
+    command.awaited_builds = vec!["own".into()];
+    world.input(&Input::Deploy(command));
+    world.cancel(2);
+    assert_eq!(world.word(2), "canceled");
+    assert!(is(&world, "own", &BuildState::Running));
+}
+
+#[test]
+fn a_build_without_output_for_its_deadline_fails() {
+    let mut world = slots(1);
+    world.build("b1", false);
+    world.tick(DEADLINE_MS - 1);
+    world.observe(Observation::BuildProgress { build: "b1".into() });
+    world.tick(DEADLINE_MS - 1);
+    assert!(is(&world, "b1", &BuildState::Running), "output is progress");
+    assert!(world.plan().wake_at.is_some());
+    world.tick(1);
+    assert!(matches!(
+        world.build_state("b1"),
+        BuildState::Canceling { .. }
+    ));
+    world.settle();
+    assert!(matches!(
+        world.build_state("b1"),
+        BuildState::Finished { outcome: BuildOutcome::Failed { id, .. } } if id == "StagingTimeExpired"
+    ));
+}
+
+#[test]
+fn every_line_of_output_is_not_a_commit() {
+    let mut world = slots(1);
+    world.build("b1", false);
+    world.uptime += 4_999;
+    assert!(!world.observe(Observation::BuildProgress { build: "b1".into() }));
+    world.uptime += 1;
+    assert!(world.observe(Observation::BuildProgress { build: "b1".into() }));
+    assert!(matches!(
+        world.builds["b1"].deadline,
+        Deadline::Running { .. }
+    ));
+}
+
+#[test]
+fn the_same_build_twice_is_one() {
+    let mut world = slots(1);
+    world.build("b1", false);
+    let again = CreateBuildCommand::of_package("b1".into(), "p".into(), "b1-artifact".into());
+    assert!(!world.input(&Input::CreateBuild(again)));
+}

@@ -1,0 +1,256 @@
+//! Gates: jobs, timers, checks. Dialects compile them; here they are put between the steps.
+
+use super::world::{World, canary, rolling};
+use crate::app::ConcurrencyPolicy;
+use crate::configuration::{ComponentConfig, ComponentRole, Edit, JobKind};
+use crate::input::Observation;
+use crate::limits::DEADLINE_MS;
+use crate::plan::Want;
+use crate::release::{Deadline, FailureReason, JobState, Outcome};
+use crate::strategy::{Gate, Step};
+
+/// An app of two instances with one job of each kind, and a rolling release with changed steps,
+/// before anything of it was seen.
+fn release(change: impl Fn(&mut Vec<Step>)) -> World {
+    let mut world = World::stopped(ConcurrencyPolicy::SupersedeNow, 2);
+    let kinds = [
+        ("pre", JobKind::PreDeploy),
+        ("post", JobKind::PostDeploy),
+        ("sorry", JobKind::FailedDeploy),
+    ];
+    let jobs = kinds.map(|(name, kind)| {
+        Edit::AddComponent(name.into(), ComponentConfig::new(ComponentRole::Job(kind)))
+    });
+    world.edit(jobs.to_vec());
+    world.start("v1");
+    world.settle();
+    world.deploy(2, rolling(2));
+    let release = world.state.releases.last_mut().unwrap();
+    change(&mut release.steps);
+    world
+}
+
+/// The warm base and a gate after the last routed step, as for jobs after a deployment.
+fn gated(gate: Gate) -> World {
+    release(|steps| {
+        steps[0].gate = gate;
+        for counts in steps[0].counts.values_mut() {
+            counts.base_instances = 2;
+        }
+    })
+}
+
+fn job_ended(world: &mut World, component: &str, succeeded: bool) {
+    world.observe(Observation::JobEnded {
+        release: "r2".into(),
+        component: component.into(),
+        succeeded,
+    });
+}
+
+fn jobs(world: &World) -> Vec<(String, Want)> {
+    let jobs = world.plan().jobs.into_iter();
+    jobs.map(|(_, component, want)| (component.0, want))
+        .collect()
+}
+
+#[test]
+fn a_job_before_comes_before_the_first_instance() {
+    let mut world = World::stopped(ConcurrencyPolicy::SupersedeNow, 2);
+    world.edit(vec![Edit::AddComponent(
+        "pre".into(),
+        ComponentConfig::new(ComponentRole::Job(JobKind::PreDeploy)),
+    )]);
+    world.start("v1");
+    world.settle();
+    world.deploy(2, rolling(2));
+    // The steps as a dialect compiles them: the gate first, without instances.
+    let release = world.state.releases.last_mut().unwrap();
+    let mut first = release.steps[0].clone();
+    first.counts.clear();
+    first.gate = Gate::Jobs(JobKind::PreDeploy);
+    release.steps.insert(0, first);
+    world.tick(1);
+    world.drain();
+    assert_eq!(world.wanted("v2"), 0);
+    assert_eq!(jobs(&world), [("pre".to_owned(), Want::Run)]);
+    assert_eq!(world.share("v1"), 10_000);
+    job_ended(&mut world, "pre", true);
+    assert_eq!(world.wanted("v2"), 2);
+    world.settle();
+    assert_eq!(world.word(2), "deployed");
+    job_ended(&mut world, "pre", false);
+    assert_eq!(world.word(2), "deployed", "a late word changes nothing");
+}
+
+#[test]
+fn a_job_after_has_the_base_warm() {
+    let mut world = gated(Gate::Jobs(JobKind::PostDeploy));
+    world.settle();
+    assert_eq!((world.share("v2"), world.routable("v1")), (10_000, 2));
+    assert_eq!(jobs(&world), [("post".to_owned(), Want::Run)]);
+    job_ended(&mut world, "post", true);
+    assert_eq!(world.word(2), "deployed");
+    world.settle();
+    assert!(!world.runs("v1"));
+}
+
+#[test]
+fn a_job_that_fails_restores_and_runs_the_job_for_failures() {
+    let mut world = gated(Gate::Jobs(JobKind::PostDeploy));
+    world.settle();
+    job_ended(&mut world, "post", false);
+    let failed = Outcome::Failed(FailureReason::Job {
+        component: "post".into(),
+    });
+    assert_eq!(world.outcome(2), Some(&failed));
+    assert_eq!((world.share("v1"), world.share("v2")), (10_000, 0));
+    assert_eq!(jobs(&world), [("sorry".to_owned(), Want::Run)]);
+    world.drain();
+    world.drain();
+    assert_eq!(world.word(2), "restoring", "the job still runs");
+    job_ended(&mut world, "sorry", true);
+    assert_eq!(world.word(2), "failed");
+    let not_undone = &world.release(2).restore.as_ref().unwrap().not_undone;
+    assert_eq!(not_undone, &["job post had failed"]);
+}
+
+#[test]
+fn a_cancel_ends_a_running_job_and_lists_it() {
+    let mut world = gated(Gate::Jobs(JobKind::PostDeploy));
+    world.settle();
+    world.cancel(2);
+    assert_eq!(
+        jobs(&world),
+        [("post".to_owned(), Want::Stop)],
+        "and none for failures runs"
+    );
+    world.drain();
+    assert_eq!(world.word(2), "restoring");
+    job_ended(&mut world, "post", true);
+    assert_eq!(world.release(2).jobs[0].state, JobState::Interrupted);
+    world.settle();
+    assert_eq!(world.word(2), "canceled");
+    let not_undone = &world.release(2).restore.as_ref().unwrap().not_undone;
+    assert_eq!(not_undone, &["job post was interrupted"]);
+}
+
+#[test]
+fn a_superseded_release_ends_its_job() {
+    let mut world = gated(Gate::Jobs(JobKind::PostDeploy));
+    world.settle();
+    world.deploy(3, rolling(2));
+    assert_eq!(world.word(2), "superseded");
+    assert_eq!(jobs(&world), [("post".to_owned(), Want::Stop)]);
+    assert!(world.release(2).cleanup_left > 0);
+    world.settle();
+    assert_eq!(world.release(2).cleanup_left, 0);
+    assert!(jobs(&world).is_empty());
+}
+
+#[test]
+fn a_timer_opens_by_itself_and_the_deadline_stands_still() {
+    let span_ms = 2 * DEADLINE_MS;
+    let mut world = gated(Gate::Timer(span_ms));
+    world.settle();
+    assert!(matches!(world.release(2).deadline, Deadline::Held { .. }));
+    let opens = world.release(2).timer_until.unwrap();
+    assert_eq!(world.plan().wake_at, Some(opens));
+    world.tick(span_ms - 1);
+    assert_eq!(world.word(2), "rolling_out");
+    world.tick(1);
+    assert_eq!(world.word(2), "deployed");
+}
+
+#[test]
+fn a_timer_counts_only_while_its_step_stands() {
+    let mut world = gated(Gate::Timer(1_000));
+    world.settle();
+    world.tick(900);
+    world.crash("v2");
+    assert_eq!(world.release(2).timer_until, None);
+    assert!(matches!(
+        world.release(2).deadline,
+        Deadline::Running { .. }
+    ));
+    world.tick(500);
+    assert_eq!(world.word(2), "rolling_out");
+    world.settle();
+    world.tick(999);
+    assert_eq!(world.word(2), "rolling_out");
+    world.tick(1);
+    assert_eq!(world.word(2), "deployed");
+}
+
+#[test]
+fn a_timer_stands_still_while_stopped() {
+    let mut world = gated(Gate::Timer(1_000));
+    world.settle();
+    world.input(&crate::input::Input::Stop);
+    world.settle();
+    assert!(world.plan().wake_at.is_none());
+    world.tick(5_000);
+    world.start("v9");
+    world.settle();
+    assert_eq!(world.word(2), "rolling_out");
+    world.tick(1_000);
+    assert_eq!(world.word(2), "deployed");
+}
+
+#[test]
+fn checks_open_or_fail() {
+    for succeeded in [true, false] {
+        let mut world = gated(Gate::Checks);
+        world.settle();
+        assert_eq!(world.word(2), "rolling_out");
+        world.observe(Observation::ChecksConcluded {
+            release: "r2".into(),
+            succeeded,
+        });
+        world.observe(Observation::ChecksConcluded {
+            release: "r2".into(),
+            succeeded: !succeeded,
+        });
+        if succeeded {
+            assert_eq!(world.word(2), "deployed");
+        } else {
+            assert_eq!(
+                world.outcome(2),
+                Some(&Outcome::Failed(FailureReason::Check))
+            );
+            assert_eq!(world.share("v2"), 0);
+        }
+    }
+}
+
+#[test]
+fn a_job_runs_at_most_once() {
+    let mut world = gated(Gate::Jobs(JobKind::PostDeploy));
+    world.settle();
+    world.crash("v2");
+    world.settle();
+    assert_eq!(world.release(2).jobs.len(), 1);
+    world.observe(Observation::Rebooted);
+    world.settle();
+    assert_eq!(
+        world.word(2),
+        "restoring",
+        "an interrupted job counts as failed"
+    );
+    assert_eq!(
+        world
+            .release(2)
+            .jobs
+            .iter()
+            .filter(|j| j.component.0 == "post")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_manual_gate_is_the_pause_of_a_canary() {
+    let mut world = World::running(2);
+    world.deploy(2, canary(&[50], 1));
+    assert_eq!(world.release(2).steps[0].gate, Gate::Manual);
+}

@@ -1,0 +1,150 @@
+//! Quota: counted in the commit of the command, with what a release needs on top.
+
+use super::world::{World, canary, deployment, rolling, task_of, web};
+use crate::app::ConcurrencyPolicy;
+use crate::configuration::Edit;
+use crate::input::{Input, ScaleCommand};
+use crate::rejection::{QuotaKind, Rejection};
+use crate::strategy::Strategy;
+use crate::transition::{Usage, usage};
+
+fn limited(instances: u64) -> World {
+    let mut world = World::running(3);
+    world.ledgers.instances_left = Some(instances);
+    world
+}
+
+#[test]
+fn what_counts() {
+    let mut world = World::running(3);
+    let of = |world: &World| usage(&world.state);
+    assert_eq!(
+        of(&world),
+        Usage {
+            memory_mb: 3 * 1024,
+            instances: 3,
+            tasks: 0
+        }
+    );
+    world.task("t");
+    assert_eq!(
+        of(&world),
+        Usage {
+            memory_mb: 3 * 1024 + 64,
+            instances: 3,
+            tasks: 1
+        }
+    );
+    world.input(&Input::Stop);
+    assert_eq!(of(&world).instances, 0);
+    world.start("v9");
+    world.deploy(2, rolling(2));
+    assert_eq!(of(&world).instances, 5, "the surge counts");
+    world.cancel(2);
+    assert_eq!(of(&world).instances, 3);
+}
+
+#[test]
+fn surge_by_strategy() {
+    let table = [
+        (rolling(1), 4),
+        (rolling(3), 6),
+        (rolling(9), 6),
+        (canary(&[50], 2), 5),
+        (Strategy::Recreate, 3),
+    ];
+    for (strategy, wanted) in table {
+        let mut world = World::running(3);
+        world.deploy(2, strategy.clone());
+        assert_eq!(usage(&world.state).instances, wanted, "{strategy:?}");
+    }
+    let mut world = World::running(3);
+    world.state.settings.keep_base_warm = true;
+    world.deploy(2, rolling(1));
+    assert_eq!(usage(&world.state).instances, 6, "a warm base counts whole");
+}
+
+#[test]
+fn what_exceeds_is_refused_and_changes_nothing() {
+    let refused = Rejection::QuotaExceeded {
+        what: QuotaKind::Instances,
+    };
+    let mut world = limited(0);
+    let before = world.state.clone();
+    let scale = Input::Scale(ScaleCommand {
+        component: web(),
+        instances: 4,
+    });
+    assert_eq!(world.refused(&scale), refused);
+    assert_eq!(
+        world.refused(&Input::Deploy(deployment(2, rolling(1)))),
+        refused
+    );
+    assert_eq!(world.state, before);
+    let mut world = limited(1);
+    world.deploy(2, rolling(1));
+    world.settle();
+    assert_eq!(world.word(2), "deployed");
+}
+
+#[test]
+fn memory_counts_the_larger_version() {
+    let mut world = World::running(2);
+    let mut command = deployment(2, rolling(1));
+    command.target_edits = vec![Edit::Memory(web(), 2048)];
+    // 2 × 1024 now; 3 × 2048 at most.
+    world.ledgers.memory_mb_left = Some(4095);
+    let refused = world.refused(&Input::Deploy(command.clone()));
+    assert_eq!(
+        refused,
+        Rejection::QuotaExceeded {
+            what: QuotaKind::Memory
+        }
+    );
+    world.ledgers.memory_mb_left = Some(4096);
+    world.input(&Input::Deploy(command));
+}
+
+#[test]
+fn tasks_count_while_pending_or_running() {
+    let mut world = World::running(1);
+    world.ledgers.tasks_left = Some(0);
+    let refused = world.refused(&task_of("t"));
+    assert_eq!(
+        refused,
+        Rejection::QuotaExceeded {
+            what: QuotaKind::Tasks
+        }
+    );
+}
+
+#[test]
+fn a_cancel_may_exceed_it() {
+    let mut world = World::running(3);
+    world.deploy(2, canary(&[100], 3));
+    world.settle();
+    world.ledgers.instances_left = Some(0);
+    world.ledgers.memory_mb_left = Some(0);
+    world.cancel(2);
+    world.settle();
+    assert_eq!((world.word(2), world.routable("v1")), ("canceled", 3));
+}
+
+#[test]
+fn a_waiting_release_is_counted_when_it_is_admitted() {
+    let mut world = World::running_with(ConcurrencyPolicy::OneRunningNewestPending, 2);
+    world.deploy(2, rolling(1));
+    let mut command = deployment(3, rolling(1));
+    command.target_scale.insert(web(), 9);
+    world.ledgers.instances_left = Some(6);
+    let refused = world.refused(&Input::Deploy(command.clone()));
+    assert_eq!(
+        refused,
+        Rejection::QuotaExceeded {
+            what: QuotaKind::Instances
+        }
+    );
+    world.ledgers.instances_left = Some(7);
+    world.input(&Input::Deploy(command));
+    assert_eq!(usage(&world.state).instances, 10);
+}
