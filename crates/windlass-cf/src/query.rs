@@ -19,8 +19,8 @@ pub use times::TimeFilter;
 pub const DEFAULT_PER_PAGE: u32 = 50;
 /// Most rows per page. The `cf` client asks for exactly this many.
 pub const MAX_PER_PAGE: u32 = 5000;
-/// Longest query string, bytes: 5,000 GUIDs fit, and nothing larger is ever meant well.
-pub const MAX_QUERY_BYTES: usize = 512 * 1024;
+/// Longest query string, bytes. Clients send lists of guids in batches far below it.
+pub const MAX_QUERY_BYTES: usize = 64 * 1024;
 
 /// What a list takes.
 #[derive(Debug, Clone, Copy)]

@@ -14,7 +14,7 @@ use windlass_control::tenancy::{is_space_role, role_word};
 use windlass_engine::id::{RoleId, UserId};
 use windlass_engine::records::{AdminScope, Metadata, PASSWORD_ORIGIN, Role, RoleKind, User};
 
-use crate::auth::{Authenticated, require_active, require_in_space};
+use crate::auth::{Authenticated, require_in_space, require_manager};
 use crate::body::JsonObject;
 use crate::error::{ApiError, ApiResult};
 use crate::path::Guid;
@@ -145,10 +145,7 @@ async fn create_in_organization(
             "Invalid organization. Ensure that the organization exists and you have access to it.",
         )
     })?;
-    if !access.manage {
-        return Err(ApiError::not_authorized());
-    }
-    require_active(access.blocked)?;
+    require_manager(&access)?;
     let user = find_user(cf, caller, &new.user, false)?;
     let place = format!("organization '{}'", organization.name);
     cf.tenancy()
@@ -164,15 +161,12 @@ async fn create_in_organization(
 
 async fn delete(State(cf): State<CfState>, caller: Authenticated, Guid(guid): Guid) -> ApiResult {
     let role = find(&cf, &caller, &guid)?;
-    match &role.space {
-        Some(space) => {
-            let (_, _, access) = spaces::find(&cf, &caller, space.as_str())?;
-            require_in_space(&access, |access| access.manage)?;
-        }
-        None => {
-            let (_, access) = organizations::find(&cf, &caller, role.organization.as_str())?;
-            crate::auth::require_manager(&access)?;
-        }
+    if let Some(space) = &role.space {
+        let (_, _, access) = spaces::find(&cf, &caller, space.as_str())?;
+        require_in_space(&access, |access| access.manage)?;
+    } else {
+        let (_, access) = organizations::find(&cf, &caller, role.organization.as_str())?;
+        require_manager(&access)?;
     }
     let actor = caller.principal.actor();
     cf.tenancy()

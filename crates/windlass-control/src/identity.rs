@@ -150,3 +150,6 @@ impl Identity {
 pub(crate) fn flatten(error: WriteError<Error>) -> Error {
     error.flatten()
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,13 +30,13 @@ impl Identity {
             return Ok(false);
         }
         let password = password.to_owned();
-        self.run_hash(move || match stored {
-            Some(stored) => verify(&password, &stored),
-            None => {
-                // The outcome does not matter, only that the work is the same.
-                drop(hash(&password));
-                false
+        self.run_hash(move || {
+            if let Some(stored) = stored {
+                return verify(&password, &stored);
             }
+            // The outcome does not matter, only that the work is the same.
+            drop(hash(&password));
+            false
         })
         .await
     }

@@ -116,7 +116,7 @@ impl Identity {
             .map_err(flatten)
     }
 
-    fn stored_keys(&self) -> Result<Vec<SigningKey>, Error> {
+    pub(super) fn stored_keys(&self) -> Result<Vec<SigningKey>, Error> {
         Ok(self
             .store
             .read(|reader| reader.all::<SigningKey>(Vec::new()))?)
@@ -183,8 +183,7 @@ fn to_pem(label: &str, der: &[u8]) -> String {
         pem.extend(line.iter().map(|byte| char::from(*byte)));
         pem.push('\n');
     }
-    pem.push_str(&format!("-----END {label}-----\n"));
-    pem
+    pem + "-----END " + label + "-----\n"
 }
 
 fn from_pem(pem: &str) -> Option<Vec<u8>> {

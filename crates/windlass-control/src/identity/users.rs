@@ -1,6 +1,6 @@
 //! Users: people and OAuth clients.
 
-use windlass_engine::id::UserId;
+use windlass_engine::id::{OrganizationId, UserId};
 use windlass_engine::records::{AdminScope, Metadata, PASSWORD_ORIGIN, Role, Stamps, Token, User};
 use windlass_store::{Column, Filter, ListPage, ListQuery, StoreError, Unique};
 
@@ -201,7 +201,7 @@ impl Identity {
                 if let Some(organizations) = visible {
                     let there = Filter::one_of(
                         Column::Organization,
-                        organizations.iter().map(|id| id.as_str()),
+                        organizations.iter().map(OrganizationId::as_str),
                     );
                     let mut ids: Vec<UserId> = reader
                         .all::<Role>(vec![there])?
@@ -213,7 +213,7 @@ impl Identity {
                     ids.dedup();
                     query
                         .filters
-                        .push(Filter::one_of(Column::Id, ids.iter().map(|id| id.as_str())));
+                        .push(Filter::one_of(Column::Id, ids.iter().map(UserId::as_str)));
                 }
                 reader.list::<User>(&query)
             })
@@ -240,7 +240,8 @@ impl Identity {
 
     /// Whether this is the user's password.
     pub async fn password_fits(&self, user: &User, password: &str) -> Result<bool, Error> {
-        self.verify_password(password, user.password_hash.clone()).await
+        self.verify_password(password, user.password_hash.clone())
+            .await
     }
 
     /// Whether there is any user at all (the first start creates one).

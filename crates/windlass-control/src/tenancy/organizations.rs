@@ -166,7 +166,7 @@ impl Tenancy {
         if let Some(ids) = grants.visible_organizations() {
             query
                 .filters
-                .push(Filter::one_of(Column::Id, ids.iter().map(|id| id.as_str())));
+                .push(Filter::one_of(Column::Id, ids.iter().map(OrganizationId::as_str)));
         }
         Ok(self
             .store
@@ -193,7 +193,7 @@ impl Tenancy {
                     Filter::one_of(Column::Space, spaces.iter().map(|space| space.id.as_str()));
                 Ok(OrganizationCounts {
                     usage: reader.organization_usage(&id)?,
-                    routes: reader.count::<Route>(&[in_spaces.clone()])?,
+                    routes: reader.count::<Route>(std::slice::from_ref(&in_spaces))?,
                     service_instances: reader.count::<ServiceInstance>(&[in_spaces])?,
                     domains: reader.count::<Domain>(&[here()])?,
                 })

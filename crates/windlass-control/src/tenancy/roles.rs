@@ -181,7 +181,7 @@ impl Tenancy {
         mut query: ListQuery,
     ) -> Result<ListPage<Role>, Error> {
         if let Some(organizations) = grants.visible_organizations() {
-            let ids = organizations.iter().map(|id| id.as_str());
+            let ids = organizations.iter().map(OrganizationId::as_str);
             let mut seen = vec![Filter::All(vec![
                 Filter::is_null(Column::Space),
                 Filter::one_of(Column::Organization, ids),
