@@ -332,6 +332,32 @@ impl Control {
             .read(|reader| reader.get::<NumberedRevision>(id))?)
     }
 
+    /// The newest numbered revisions of an app, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn newest_numbered_revisions(
+        &self,
+        app: &AppId,
+        limit: u32,
+    ) -> Result<Vec<NumberedRevision>, Error> {
+        let query = ListQuery::filtered(vec![Filter::is(Column::App, app.as_str())])
+            .ordered(Order::descending(Column::CreatedCommit))
+            .page(Page::first(limit));
+        Ok(self.store().read(|reader| reader.list::<NumberedRevision>(&query))?.rows)
+    }
+
+    /// Environment variables of a revision, in plain.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn environment_of_revision(
+        &self,
+        revision: &NumberedRevision,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        self.reveal(&revision.env)
+    }
+
     /// Numbered revisions of an app.
     ///
     /// # Errors

@@ -94,7 +94,7 @@ impl Control {
             };
             tx.put(&package)?;
             let data = json!({"package_guid": package.id, "request": {"type": "bits"}});
-            put_event(tx, &by, "audit.app.package.create", subject(&record), data)?;
+            put_event(tx, &by, "audit.app.package.create", app_subject(&record), data)?;
             Ok(package)
         })
         .await
@@ -132,7 +132,7 @@ impl Control {
             tx.put(&package)?;
             let request = json!({"source_package_guid": source.id});
             let data = json!({"package_guid": package.id, "request": request});
-            put_event(tx, &by, "audit.app.package.create", subject(&record), data)?;
+            put_event(tx, &by, "audit.app.package.create", app_subject(&record), data)?;
             Ok(package)
         })
         .await
@@ -187,7 +187,7 @@ impl Control {
             package.stamps.updated_at = by.at;
             tx.put(&package)?;
             let data = json!({"package_guid": package.id});
-            put_event(tx, &by, "audit.app.package.upload", subject(&record), data)?;
+            put_event(tx, &by, "audit.app.package.upload", app_subject(&record), data)?;
             Ok(package)
         })
         .await
@@ -251,7 +251,7 @@ impl Control {
             tx.delete::<Package>(&id)?;
             if let Some(record) = tx.get::<AppRecord>(&package.app)? {
                 let data = json!({"package_guid": id});
-                put_event(tx, &by, "audit.app.package.delete", subject(&record), data)?;
+                put_event(tx, &by, "audit.app.package.delete", app_subject(&record), data)?;
             }
             let done = OperationState::Complete;
             Ok(put_operation(tx, &by, "package.delete", id.as_str(), done)?)
@@ -289,7 +289,7 @@ impl Control {
     }
 }
 
-fn now_by(actor: &Actor) -> By {
+pub(crate) fn now_by(actor: &Actor) -> By {
     By {
         actor: actor.clone(),
         at: clock::wall(),
@@ -322,12 +322,12 @@ fn uploaded() -> Error {
     Error::Conflict("bits have been uploaded".to_owned())
 }
 
-fn subject(app: &AppRecord) -> Subject {
+pub(crate) fn app_subject(app: &AppRecord) -> Subject {
     Subject::new("app", app.id.as_str(), &app.name).within(&app.organization, Some(&app.space))
 }
 
 /// Where uploads are unpacked: on the disk of the blobs, readable by nobody else.
-fn uploads_dir(data_dir: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn uploads_dir(data_dir: &Path) -> Result<PathBuf, Error> {
     let path = data_dir.join("uploads");
     DirBuilder::new()
         .recursive(true)
