@@ -10,6 +10,34 @@ const MAX_ECHO_CHARS: usize = 200;
 /// Longest guid, characters.
 pub(crate) const MAX_GUID_CHARS: usize = 200;
 
+/// Change of a value that has a default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Patch<T> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It becomes the default.
+    Reset,
+    /// It becomes this.
+    Set(T),
+}
+
+impl<T: Clone> Patch<T> {
+    /// What a field of a body says; `None` inside = null.
+    pub(crate) fn to(value: Option<T>) -> Self {
+        value.map_or(Self::Reset, Self::Set)
+    }
+
+    /// What a value becomes.
+    pub(crate) fn apply(&self, old: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => old,
+            Self::Reset => None,
+            Self::Set(value) => Some(value.clone()),
+        }
+    }
+}
+
 /// A field that is there and not null.
 pub(crate) fn given<'a>(body: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     body.get(key).filter(|value| !value.is_null())

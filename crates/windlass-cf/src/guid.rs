@@ -33,16 +33,6 @@ pub(crate) fn sidecar(app: &AppId, name: &str) -> String {
     derive(&["sidecar", app.as_str(), name])
 }
 
-/// Guid of one run of an instance.
-pub(crate) fn instance(app: &AppId, instance: u64, start: u64) -> String {
-    derive(&[
-        "instance",
-        app.as_str(),
-        &instance.to_string(),
-        &start.to_string(),
-    ])
-}
-
 /// UUID of a list of parts. The separator cannot occur in ids, and a name comes last.
 fn derive(parts: &[&str]) -> String {
     Uuid::new_v5(&NAMESPACE, parts.join("\u{0}").as_bytes()).to_string()
@@ -67,13 +57,11 @@ mod tests {
                 process(&app, &ComponentName::from("worker")),
                 deployed_web_process(&ReleaseId::from("r")),
                 sidecar(&app, "proxy"),
-                instance(&app, 1, 0),
             ],
             [
                 "79cdcd82-888b-580f-97c7-a49a322a80b3".to_owned(),
                 "0149427a-76e4-5373-8b64-368e9942f4ce".to_owned(),
-                "426643cb-9167-5458-8be7-52eb760b57df".to_owned(),
-                "9481c83b-6cdf-57f5-bc80-21882211956d".to_owned()
+                "426643cb-9167-5458-8be7-52eb760b57df".to_owned()
             ]
         );
     }
@@ -89,8 +77,6 @@ mod tests {
             deployed_web_process(&ReleaseId::from("a")),
             deployed_web_process(&ReleaseId::from("b")),
             sidecar(&one, "worker"),
-            instance(&one, 1, 12),
-            instance(&one, 11, 2),
         ];
         let count = all.len();
         all.sort();

@@ -5,28 +5,42 @@
 //! itself and knows no other dialect. Start at `server` (the router) and `error` (the one form of
 //! a refusal).
 
+mod apps;
 mod audit_events;
 pub mod auth;
 pub mod body;
 mod buildpacks;
+mod builds;
+mod checks;
+mod deployments;
 mod domains;
+mod droplets;
 pub mod error;
 mod feature_flags;
+mod guid;
 mod info;
 mod jobs;
 pub mod links;
+mod log_cache;
 pub mod metadata;
 mod organizations;
+mod packages;
 pub mod page;
 pub mod path;
 pub mod percent;
+mod processes;
 pub mod query;
 mod quotas;
+mod revisions;
 mod roles;
 mod root;
+mod routes;
 pub mod server;
+mod services;
+mod sidecars;
 mod spaces;
 mod stacks;
+mod tasks;
 pub mod time;
 mod uaa;
 mod users;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::body::Validator;
-use crate::checks::{echo, given, object};
+use crate::checks::{Patch, echo, given, object};
 use crate::error::ApiError;
 
 /// Most buildpacks of one app.
@@ -14,7 +14,7 @@ const MAX_BUILDPACKS: usize = 32;
 const MAX_NAME_CHARS: usize = 4_096;
 
 /// The only root file system: the machine's own.
-pub(crate) const STACK: &str = "cflinuxfs4";
+pub(crate) const STACK: &str = crate::stacks::NAME;
 
 /// A way to build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,8 +35,8 @@ pub(crate) struct LifecyclePatch {
     pub(crate) kind: Kind,
     /// Buildpacks by name or address; `Some(empty)` = detect.
     pub(crate) buildpacks: Option<Vec<String>>,
-    /// Stack; `Some(None)` = the default.
-    pub(crate) stack: Option<Option<String>>,
+    /// Stack.
+    pub(crate) stack: Patch<String>,
 }
 
 /// The lifecycle as an app keeps it in its document.
@@ -66,10 +66,10 @@ impl Lifecycle {
                 .buildpacks
                 .clone()
                 .unwrap_or_else(|| self.buildpacks.clone()),
-            stack: match &patch.stack {
-                None => self.stack.clone(),
-                Some(stack) => stack.clone().unwrap_or_else(|| STACK.to_owned()),
-            },
+            stack: patch
+                .stack
+                .apply(Some(self.stack.clone()))
+                .unwrap_or_else(|| STACK.to_owned()),
         }
     }
 
@@ -165,23 +165,21 @@ fn buildpacks(checks: &mut Validator, data: &Map<String, Value>) -> Option<Vec<S
     Some(names)
 }
 
-fn stack(checks: &mut Validator, data: &Map<String, Value>) -> Option<Option<String>> {
-    match data.get("stack")? {
-        Value::Null => Some(None),
-        Value::String(name) if name == STACK => Some(Some(name.clone())),
-        Value::String(name) if (1..=MAX_NAME_CHARS).contains(&name.chars().count()) => {
-            checks.add(format!("Stack '{}' must be an existing stack", echo(name)));
-            None
+fn stack(checks: &mut Validator, data: &Map<String, Value>) -> Patch<String> {
+    let problem = match data.get("stack") {
+        None => return Patch::Keep,
+        Some(Value::Null) => return Patch::Reset,
+        Some(Value::String(name)) if name == STACK => return Patch::Set(name.clone()),
+        Some(Value::String(name)) if (1..=MAX_NAME_CHARS).contains(&name.chars().count()) => {
+            format!("Stack '{}' must be an existing stack", echo(name))
         }
-        Value::String(_) => {
-            checks.add("Lifecycle Stack must be between 1 and 4096 characters");
-            None
+        Some(Value::String(_)) => {
+            "Lifecycle Stack must be between 1 and 4096 characters".to_owned()
         }
-        _ => {
-            checks.add("Lifecycle Stack must be a string");
-            None
-        }
-    }
+        Some(_) => "Lifecycle Stack must be a string".to_owned(),
+    };
+    checks.add(problem);
+    Patch::Keep
 }
 
 #[cfg(test)]

@@ -70,13 +70,7 @@ pub(crate) fn create(body: &Map<String, Value>) -> Result<CreateApp, ApiError> {
     let relationships = checks.relationships(body, &["space"]);
     let space_guid = checks.required_to_one(relationships, "space");
     let lifecycle = lifecycle::parse(&mut checks, body).unwrap_or_default();
-    let name = match body.get("name") {
-        Some(name) => app_name(&mut checks, name),
-        None => {
-            checks.add("Name must be a string");
-            None
-        }
-    };
+    let name = app_name(&mut checks, body.get("name").unwrap_or(&Value::Null));
     let variables = match body.get("environment_variables") {
         None | Some(Value::Null) => Variables::new(),
         Some(value) => variables(&mut checks, value, "Environment variables"),
@@ -113,13 +107,7 @@ pub(crate) fn update(body: &Map<String, Value>) -> Result<UpdateApp, ApiError> {
 pub(crate) fn update_variables(body: &Map<String, Value>) -> Result<Variables, ApiError> {
     let mut checks = Validator::new();
     checks.known_fields(body, "", &["var"]);
-    let variables = match body.get("var") {
-        Some(value) => variables(&mut checks, value, "Var"),
-        None => {
-            checks.add("Var must be an object");
-            Variables::new()
-        }
-    };
+    let variables = variables(&mut checks, body.get("var").unwrap_or(&Value::Null), "Var");
     checks.finish()?;
     Ok(variables)
 }
@@ -131,10 +119,9 @@ pub(crate) fn assign_droplet(body: &Map<String, Value>) -> Result<String, ApiErr
     checks.known_fields(body, "", &["data"]);
     checks.finish()?;
     let data = match body.get("data") {
-        None => return Err(ApiError::unprocessable(FORM)),
         Some(Value::Null) => return Err(cannot_remove()),
         Some(Value::Object(data)) => data,
-        Some(_) => return Err(ApiError::unprocessable(FORM)),
+        None | Some(_) => return Err(ApiError::unprocessable(FORM)),
     };
     match data.get("guid") {
         None | Some(Value::Null) => Err(cannot_remove()),

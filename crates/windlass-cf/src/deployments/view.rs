@@ -1,9 +1,8 @@
 //! A deployment as the wire has it.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use windlass_engine::id::{AppId, ArtifactId, NumberedRevisionId};
-use windlass_engine::records::Metadata;
+use windlass_control::history::ReleaseRecord;
+use windlass_engine::id::AppId;
 use windlass_engine::release::{Outcome, Release, ReleaseState, Restore};
 use windlass_engine::strategy::{Gate, Strategy};
 
@@ -17,78 +16,51 @@ use crate::time::rfc3339;
 /// Longest `status.details.error`, characters: clients have columns of that size.
 const MAX_ERROR_CHARS: usize = 255;
 
-/// What only this dialect knows of a deployment: kept verbatim beside the release.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Document {
-    /// Options as they were given; the answer repeats them.
-    pub(crate) options: Options,
-    /// Droplet of the target.
-    pub(crate) droplet: Option<ArtifactId>,
-    /// Droplet of the base.
-    pub(crate) previous_droplet: Option<ArtifactId>,
-    /// Numbered revision and its number, kept also after that revision is gone.
-    pub(crate) revision: Option<(NumberedRevisionId, u32)>,
-    /// Whether the app was stopped at creation: then no process of its own was made.
-    pub(crate) started_stopped_app: bool,
-}
-
-/// A deployment and what surrounds it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Deployment<'a> {
-    /// The release.
-    pub(crate) release: &'a Release,
-    /// Whose.
-    pub(crate) app: &'a AppId,
-    /// What only this dialect knows.
-    pub(crate) document: &'a Document,
-    /// Labels and annotations.
-    pub(crate) metadata: &'a Metadata,
-    /// Whether the app's `revisions` feature is on now.
-    pub(crate) shows_revision: bool,
-}
-
-/// The whole object.
-pub(crate) fn deployment(urls: &Urls, shown: Deployment<'_>) -> Value {
-    let Deployment {
+/// The whole object. `shows_revision` says whether the app's `revisions` feature is on now.
+pub(crate) fn deployment(urls: &Urls, record: &ReleaseRecord, shows_revision: bool) -> Value {
+    let ReleaseRecord {
         release,
         app,
-        document,
-        metadata,
-        shows_revision,
-    } = shown;
+        detail,
+        ..
+    } = record;
     let words = words::of(release);
-    let revision = match &document.revision {
+    let revision = match &detail.numbered_revision {
         Some((guid, version)) if shows_revision => json!({"guid": guid, "version": version}),
         Some(_) | None => Value::Null,
     };
-    let new_processes = if document.started_stopped_app {
-        json!([])
-    } else {
+    let new_processes = if detail.has_new_processes {
         json!([{"guid": deployed_web_process(&release.id), "type": WEB}])
+    } else {
+        json!([])
     };
     json!({
         "guid": release.id,
         "created_at": rfc3339(release.created_at),
         "updated_at": rfc3339(release.updated_at),
-        "status": status(release, words),
+        "status": status(release, words, record.waits_for.as_deref()),
         "strategy": words::strategy(&release.strategy),
-        "options": options(&release.strategy, &document.options),
-        "droplet": {"guid": document.droplet},
-        "previous_droplet": {"guid": document.previous_droplet},
+        "options": options(&release.strategy, &given_options(&detail.options)),
+        "droplet": {"guid": record.target_artifact},
+        "previous_droplet": {"guid": record.base_artifact},
         "new_processes": new_processes,
         "revision": revision,
         "relationships": {"app": {"data": {"guid": app}}},
-        "metadata": metadata::to_wire(metadata),
+        "metadata": metadata::to_wire(&detail.metadata),
         "links": links(urls, release, app, words),
     })
 }
 
-fn status(release: &Release, words: Words) -> Value {
+/// Options as this dialect has kept them.
+fn given_options(kept: &Value) -> Options {
+    serde_json::from_value(kept.clone()).unwrap_or_default()
+}
+
+fn status(release: &Release, words: Words, waits_for: Option<&str>) -> Value {
     let mut status = Map::new();
     status.insert("value".to_owned(), json!(words.value));
     status.insert("reason".to_owned(), json!(words.reason));
-    status.insert("details".to_owned(), details(release));
+    status.insert("details".to_owned(), details(release, waits_for));
     if let Strategy::Canary { weights, .. } = &release.strategy {
         let total = weights.len().max(1);
         let current = current_step(release, total);
@@ -100,7 +72,7 @@ fn status(release: &Release, words: Words) -> Value {
     Value::Object(status)
 }
 
-fn details(release: &Release) -> Value {
+fn details(release: &Release, waits_for: Option<&str>) -> Value {
     let mut details = Map::new();
     let mut set = |key: &str, value: Value| details.insert(key.to_owned(), value);
     set(
@@ -129,6 +101,9 @@ fn details(release: &Release) -> Value {
             .collect();
         set("not_restored", json!(not_restored));
         set("not_undone", json!(restore.not_undone));
+        if let Some(waits_for) = waits_for {
+            set("waits_for", json!(waits_for));
+        }
     }
     Value::Object(details)
 }

@@ -5,48 +5,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-/// What wrote a line, in the words that clients print in brackets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// An instance of a process type.
-    Process(String),
-    /// A task, by its name.
-    Task(String),
-    /// Staging.
-    Staging,
-    /// The router.
-    Router,
-    /// The API.
-    Api,
-    /// The machine that runs instances.
-    Cell,
-    /// The log system itself.
-    Logs,
-}
-
-impl Source {
-    fn tag(&self) -> String {
-        match self {
-            Self::Process(kind) => format!("APP/PROC/{}", kind.to_uppercase()),
-            Self::Task(name) => format!("APP/TASK/{name}"),
-            Self::Staging => "STG".to_owned(),
-            Self::Router => "RTR".to_owned(),
-            Self::Api => "API".to_owned(),
-            Self::Cell => "CELL".to_owned(),
-            Self::Logs => "LGR".to_owned(),
-        }
-    }
-}
-
 /// One line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
     /// When it was written, nanoseconds since 1970: strictly increasing per app.
-    pub(crate) stamp_ns: i64,
+    pub(crate) stamp_ns: u64,
     /// Number of the instance.
     pub(crate) index: u32,
-    /// What wrote it.
-    pub(crate) source: Source,
+    /// What wrote it, for example `APP/PROC/WEB`.
+    pub(crate) source_type: String,
     /// Whether it came from standard error.
     pub(crate) is_error: bool,
     /// The line without its newline; need not be text.
@@ -106,7 +73,7 @@ fn envelope(source_id: &str, line: &Line) -> Envelope {
         source_id: source_id.to_owned(),
         instance_id: line.index.to_string(),
         tags: Tags {
-            source_type: line.source.tag(),
+            source_type: line.source_type.clone(),
         },
         log: Log {
             payload: STANDARD.encode(&line.payload),
@@ -134,14 +101,14 @@ mod tests {
             Line {
                 stamp_ns: 1_690_000_000_000_000_123,
                 index: 2,
-                source: Source::Process("web".to_owned()),
+                source_type: "APP/PROC/WEB".to_owned(),
                 is_error: false,
                 payload: b"hello".to_vec(),
             },
             Line {
                 stamp_ns: 1_690_000_000_000_000_124,
                 index: 0,
-                source: Source::Task("migrate".to_owned()),
+                source_type: "APP/TASK/migrate".to_owned(),
                 is_error: true,
                 payload: vec![0xff, 0x00],
             },
@@ -165,25 +132,6 @@ mod tests {
                     "log": {"payload": "/wA=", "type": "ERR"}
                 }
             ]}})
-        );
-    }
-
-    #[test]
-    fn source_words() {
-        let words: Vec<String> = [
-            Source::Process("worker".to_owned()),
-            Source::Staging,
-            Source::Router,
-            Source::Api,
-            Source::Cell,
-            Source::Logs,
-        ]
-        .iter()
-        .map(Source::tag)
-        .collect();
-        assert_eq!(
-            words,
-            ["APP/PROC/WORKER", "STG", "RTR", "API", "CELL", "LGR"]
         );
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use windlass_engine::configuration::{HealthCheck, HealthKind};
 
 use crate::body::{IntegerRange, Validator};
-use crate::checks::{object, supported_keys, text_between};
+use crate::checks::{Patch, object, supported_keys, text_between};
 use crate::error::ApiError;
 use crate::metadata::MetadataPatch;
 
@@ -30,13 +30,13 @@ pub(crate) struct ScaleProcess {
     pub(crate) log_rate_limit_in_bytes_per_second: Option<i64>,
 }
 
-/// A checked `PATCH /v3/processes/{guid}`. Outer `None` = stays; inner `None` = the default.
+/// A checked `PATCH /v3/processes/{guid}`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct UpdateProcess {
     /// Command.
-    pub(crate) command: Option<Option<String>>,
+    pub(crate) command: Patch<String>,
     /// User.
-    pub(crate) user: Option<Option<String>>,
+    pub(crate) user: Patch<String>,
     /// Health check.
     pub(crate) health: CheckPatch,
     /// Readiness check.
@@ -56,14 +56,14 @@ pub(crate) enum CheckWord {
     Http,
 }
 
-/// Changes of a check. Outer `None` = stays; inner `None` = the default.
+/// Changes of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct CheckPatch {
     kind: Option<CheckWord>,
-    start_timeout_secs: Option<Option<u64>>,
-    invocation_timeout_secs: Option<Option<u64>>,
-    interval_secs: Option<Option<u64>>,
-    endpoint: Option<Option<String>>,
+    start_timeout_secs: Patch<u64>,
+    invocation_timeout_secs: Patch<u64>,
+    interval_secs: Patch<u64>,
+    endpoint: Patch<String>,
 }
 
 impl CheckPatch {
@@ -80,8 +80,7 @@ impl CheckPatch {
         };
         let endpoint = self
             .endpoint
-            .clone()
-            .unwrap_or(old_endpoint)
+            .apply(old_endpoint)
             .unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
         let kind = match (self.kind, &old.kind) {
             (Some(CheckWord::Http), _) | (None, HealthKind::Http { .. }) => {
@@ -92,11 +91,11 @@ impl CheckPatch {
         };
         HealthCheck {
             kind,
-            start_timeout_secs: self.start_timeout_secs.unwrap_or(old.start_timeout_secs),
+            start_timeout_secs: self.start_timeout_secs.apply(old.start_timeout_secs),
             invocation_timeout_secs: self
                 .invocation_timeout_secs
-                .unwrap_or(old.invocation_timeout_secs),
-            interval_secs: self.interval_secs.unwrap_or(old.interval_secs),
+                .apply(old.invocation_timeout_secs),
+            interval_secs: self.interval_secs.apply(old.interval_secs),
         }
     }
 }
@@ -143,9 +142,9 @@ pub(crate) fn update(body: &Map<String, Value>) -> Result<UpdateProcess, ApiErro
             "metadata",
         ],
     );
-    let mut text = |key: &str, label: &str, max| {
-        let value = body.get(key)?;
-        Some(text_between(&mut checks, Some(value), label, 1, max))
+    let mut text = |key: &str, label: &str, max| match body.get(key) {
+        None => Patch::Keep,
+        Some(value) => Patch::to(text_between(&mut checks, Some(value), label, 1, max)),
     };
     let command = text("command", "Command", MAX_COMMAND_CHARS);
     let user = text("user", "User", 255);
@@ -192,12 +191,10 @@ fn check(
     let start_timeout_secs = if has_start_timeout {
         seconds(checks, data, label, "timeout")
     } else {
-        None
+        Patch::Keep
     };
-    if let Some(Some(secs)) = start_timeout_secs {
-        if secs > MAX_START_TIMEOUT_SECS {
-            checks.add("health_check_timeout Maximum exceeded: max 180s");
-        }
+    if matches!(start_timeout_secs, Patch::Set(secs) if secs > MAX_START_TIMEOUT_SECS) {
+        checks.add("health_check_timeout Maximum exceeded: max 180s");
     }
     CheckPatch {
         kind,
@@ -227,58 +224,41 @@ fn seconds(
     data: &Map<String, Value>,
     label: &str,
     key: &str,
-) -> Option<Option<u64>> {
-    let value = data.get(key)?;
+) -> Patch<u64> {
+    let Some(value) = data.get(key) else {
+        return Patch::Keep;
+    };
     if value.is_null() {
-        return Some(None);
+        return Patch::Reset;
     }
     let name = format!("{label} {}", key.replace('_', " "));
-    let Some(number) = value
+    let whole = value
         .as_number()
-        .filter(|number| number.is_i64() || number.is_u64())
-    else {
-        let problem = if value.is_number() {
-            "must be an integer"
-        } else {
-            "is not a number"
-        };
-        checks.add(format!("{name} {problem}"));
-        return None;
-    };
+        .filter(|number| number.is_i64() || number.is_u64());
     let max = IntegerRange::POSITIVE.max;
-    match number.as_i64() {
-        Some(secs) if secs < 1 => {
-            checks.add(format!("{name} must be greater than or equal to 1"));
-            None
-        }
-        Some(secs) if secs <= max => Some(u64::try_from(secs).ok()),
-        Some(_) | None => {
-            checks.add(format!("{name} must be less than or equal to {max}"));
-            None
-        }
-    }
+    let problem = match whole.map(serde_json::Number::as_i64) {
+        None if value.is_number() => "must be an integer".to_owned(),
+        None => "is not a number".to_owned(),
+        Some(Some(secs)) if secs < 1 => "must be greater than or equal to 1".to_owned(),
+        Some(Some(secs)) if secs <= max => return Patch::Set(secs.unsigned_abs()),
+        Some(Some(_) | None) => format!("must be less than or equal to {max}"),
+    };
+    checks.add(format!("{name} {problem}"));
+    Patch::Keep
 }
 
-fn endpoint(
-    checks: &mut Validator,
-    data: &Map<String, Value>,
-    label: &str,
-) -> Option<Option<String>> {
-    let value = data.get("endpoint")?;
-    match value {
-        Value::Null => Some(None),
-        Value::String(path) if path.chars().count() > 255 => {
-            checks.add(format!(
-                "{label} endpoint is too long (maximum is 255 characters)"
-            ));
-            None
+fn endpoint(checks: &mut Validator, data: &Map<String, Value>, label: &str) -> Patch<String> {
+    let problem = match data.get("endpoint") {
+        None => return Patch::Keep,
+        Some(Value::Null) => return Patch::Reset,
+        Some(Value::String(path)) if path.chars().count() > 255 => {
+            "is too long (maximum is 255 characters)"
         }
-        Value::String(path) if is_uri_path(path) => Some(Some(path.clone())),
-        _ => {
-            checks.add(format!("{label} endpoint must be a valid URI path"));
-            None
-        }
-    }
+        Some(Value::String(path)) if is_uri_path(path) => return Patch::Set(path.clone()),
+        Some(_) => "must be a valid URI path",
+    };
+    checks.add(format!("{label} endpoint {problem}"));
+    Patch::Keep
 }
 
 /// Whether a text is a path, with or without a query, as a request line can carry it.
@@ -452,8 +432,8 @@ mod tests {
     fn a_null_command_means_the_droplets() {
         assert_eq!(
             update(&object(json!({"command": null}))).unwrap().command,
-            Some(None)
+            Patch::Reset
         );
-        assert_eq!(update(&object(json!({}))).unwrap().command, None);
+        assert_eq!(update(&object(json!({}))).unwrap().command, Patch::Keep);
     }
 }

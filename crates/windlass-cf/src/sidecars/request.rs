@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::body::{IntegerRange, Validator};
-use crate::checks::given;
+use crate::checks::{Patch, given};
 use crate::error::ApiError;
 
 /// Most process types that one sidecar runs beside.
@@ -20,8 +20,8 @@ pub(crate) struct SidecarFields {
     pub(crate) command: Option<String>,
     /// Process types that it runs beside.
     pub(crate) process_types: Option<BTreeSet<String>>,
-    /// Memory out of the process's, MiB; inner `None` = no share of its own.
-    pub(crate) memory_in_mb: Option<Option<i64>>,
+    /// Memory out of the process's, MiB.
+    pub(crate) memory_in_mb: Patch<i64>,
 }
 
 /// Checks `POST /v3/apps/{guid}/sidecars`.
@@ -64,9 +64,11 @@ fn check(body: &Map<String, Value>, is_new: bool) -> Result<SidecarFields, ApiEr
     } else {
         None
     };
-    let memory_in_mb = body
-        .contains_key("memory_in_mb")
-        .then(|| checks.optional_integer(body, "memory_in_mb", IntegerRange::POSITIVE));
+    let memory_in_mb = if body.contains_key("memory_in_mb") {
+        Patch::to(checks.optional_integer(body, "memory_in_mb", IntegerRange::POSITIVE))
+    } else {
+        Patch::Keep
+    };
     checks.finish()?;
     Ok(SidecarFields {
         name,
@@ -120,12 +122,12 @@ mod tests {
         }));
         let sidecar = create(&body).unwrap();
         assert_eq!(sidecar.process_types.map(|types| types.len()), Some(2));
-        assert_eq!(sidecar.memory_in_mb, Some(Some(16)));
+        assert_eq!(sidecar.memory_in_mb, Patch::Set(16));
         let part = update(&object(json!({"memory_in_mb": null}))).unwrap();
         assert_eq!(
             part,
             SidecarFields {
-                memory_in_mb: Some(None),
+                memory_in_mb: Patch::Reset,
                 ..SidecarFields::default()
             }
         );
@@ -133,13 +135,13 @@ mod tests {
 
     #[test]
     fn what_is_refused_and_how() {
+        const NOT_LISTED: &str =
+            "Process types must be an array, Process types must have at least 1 process_type";
         let with = |key: &str, value: Value| {
             let mut body = object(json!({"name": "p", "command": "c", "process_types": ["web"]}));
             body.insert(key.to_owned(), value);
             create(&body).unwrap_err().detail().to_owned()
         };
-        const NOT_LISTED: &str =
-            "Process types must be an array, Process types must have at least 1 process_type";
         assert_eq!(with("x", json!(1)), "Unknown field(s): 'x'");
         assert_eq!(with("name", json!("")), "Name can't be blank");
         assert_eq!(

@@ -1,7 +1,11 @@
 use std::collections::BTreeMap;
 
+use windlass_control::history::ReleaseDetail;
 use windlass_engine::configuration::Key;
-use windlass_engine::id::{CommitNumber, ComponentName, ReleaseId, RevisionId};
+use windlass_engine::id::{
+    ArtifactId, CommitNumber, ComponentName, NumberedRevisionId, ReleaseId, RevisionId,
+};
+use windlass_engine::records::Metadata;
 use windlass_engine::release::{CancelCause, Deadline, FailureReason, Urgency};
 use windlass_engine::strategy::{Sizes, compile};
 use windlass_engine::time::{Timestamp, Uptime};
@@ -71,30 +75,33 @@ fn restore() -> Restore {
     }
 }
 
-fn show(release: &Release, document: &Document, shows_revision: bool) -> Value {
-    let shown = Deployment {
-        release,
-        app: &AppId::from("a"),
-        document,
-        metadata: &Metadata::default(),
-        shows_revision,
+fn record(release: &Release) -> ReleaseRecord {
+    let options = Options {
+        max_in_flight: Some(1),
+        canary_weights: Some(vec![25, 50]),
+        web_instances: Some(4),
+        ..Options::default()
     };
-    deployment(&Urls::new("https://api"), shown)
+    ReleaseRecord {
+        app: AppId::from("a"),
+        release: release.clone(),
+        base_artifact: Some(ArtifactId::from("d1")),
+        target_artifact: Some(ArtifactId::from("d2")),
+        shares: BTreeMap::new(),
+        instances: BTreeMap::new(),
+        waits_for: None,
+        detail: ReleaseDetail {
+            metadata: Metadata::default(),
+            options: serde_json::to_value(options).unwrap(),
+            numbered_revision: Some((NumberedRevisionId::from("n"), 3)),
+            has_new_processes: true,
+            is_rollback: false,
+        },
+    }
 }
 
-fn document() -> Document {
-    Document {
-        options: Options {
-            max_in_flight: Some(1),
-            canary_weights: Some(vec![25, 50]),
-            web_instances: Some(4),
-            ..Options::default()
-        },
-        droplet: Some(ArtifactId::from("d2")),
-        previous_droplet: Some(ArtifactId::from("d1")),
-        revision: Some((NumberedRevisionId::from("n"), 3)),
-        started_stopped_app: false,
-    }
+fn show(record: &ReleaseRecord, shows_revision: bool) -> Value {
+    deployment(&Urls::new("https://api"), record, shows_revision)
 }
 
 #[test]
@@ -102,7 +109,7 @@ fn a_paused_canary() {
     let mut release = canary();
     release.state = ReleaseState::Paused { step: 0 };
     assert_eq!(
-        show(&release, &document(), true),
+        show(&record(&release), true),
         json!({
             "guid": "r",
             "created_at": "1970-01-01T00:00:01Z",
@@ -146,11 +153,12 @@ fn a_paused_canary() {
 
 #[test]
 fn a_rolling_deployment_has_no_canary_and_only_given_options() {
-    let shown = show(
-        &release(Strategy::Rolling { max_in_flight: 1 }),
-        &Document::default(),
-        true,
-    );
+    let plain = ReleaseRecord {
+        base_artifact: None,
+        detail: ReleaseDetail::default(),
+        ..record(&release(Strategy::Rolling { max_in_flight: 1 }))
+    };
+    let shown = show(&plain, true);
     assert_eq!(shown["options"], json!({"max_in_flight": 1}));
     assert_eq!(shown["status"].get("canary"), None);
     assert_eq!(shown["strategy"], "rolling");
@@ -161,16 +169,14 @@ fn a_rolling_deployment_has_no_canary_and_only_given_options() {
 
 #[test]
 fn revision_is_hidden_while_the_feature_is_off() {
-    assert_eq!(show(&canary(), &document(), false)["revision"], Value::Null);
+    assert_eq!(show(&record(&canary()), false)["revision"], Value::Null);
 }
 
 #[test]
 fn a_deployment_of_a_stopped_app_has_no_new_process() {
-    let document = Document {
-        started_stopped_app: true,
-        ..document()
-    };
-    assert_eq!(show(&canary(), &document, true)["new_processes"], json!([]));
+    let mut record = record(&canary());
+    record.detail.has_new_processes = false;
+    assert_eq!(show(&record, true)["new_processes"], json!([]));
 }
 
 #[test]
@@ -180,7 +186,11 @@ fn a_cancel_is_explained() {
         outcome: Outcome::Canceled(CancelCause::User),
     };
     release.restore = Some(restore());
-    let shown = show(&release, &document(), true);
+    let waiting = ReleaseRecord {
+        waits_for: Some("1 of 2 instances of the base of web".to_owned()),
+        ..record(&release)
+    };
+    let shown = show(&waiting, true);
     assert_eq!(
         shown["status"]["details"],
         json!({
@@ -190,7 +200,8 @@ fn a_cancel_is_explained() {
             "cancel_reason": "bad numbers",
             "time_to_safe_ms": 2,
             "not_restored": ["env.COLOR"],
-            "not_undone": ["task 1"]
+            "not_undone": ["task 1"],
+            "waits_for": "1 of 2 instances of the base of web"
         })
     );
     assert_eq!(shown["status"]["reason"], "CANCELING");
@@ -208,7 +219,7 @@ fn a_failed_deployment_says_why() {
         by: "engine".to_owned(),
         ..restore()
     });
-    let details = show(&release, &document(), true)["status"]["details"].clone();
+    let details = show(&record(&release), true)["status"]["details"].clone();
     let text = "The deployment made no progress within its deadline";
     assert_eq!(details["error"], text);
     assert_eq!(details["cancel_reason"], text);
@@ -219,7 +230,7 @@ fn a_failed_deployment_says_why() {
 fn an_error_fits_the_columns_of_clients() {
     let mut release = canary();
     release.error = Some("é".repeat(1_000));
-    let shown = show(&release, &document(), true);
+    let shown = show(&record(&release), true);
     let error = shown["status"]["details"]["error"].as_str().unwrap();
     assert_eq!(error.chars().count(), 255);
 }
@@ -230,7 +241,7 @@ fn the_step_counts_from_one_and_stays_at_the_last() {
     let mut current = |state: ReleaseState, wanted: u32| {
         release.state = state;
         release.wanted = BTreeMap::from([(ComponentName::from("web"), wanted)]);
-        show(&release, &document(), true)["status"]["canary"]["steps"]["current"].clone()
+        show(&record(&release), true)["status"]["canary"]["steps"]["current"].clone()
     };
     let canceled = || ReleaseState::Finalized {
         outcome: Outcome::Canceled(CancelCause::User),
@@ -250,4 +261,31 @@ fn the_step_counts_from_one_and_stays_at_the_last() {
     assert_eq!(current(canceled(), 1), 1);
     assert_eq!(current(canceled(), 2), 2);
     assert_eq!(current(canceled(), 4), 2);
+}
+
+/// Lists are filtered by words that control keeps in its rows: they are the same as those shown.
+#[test]
+fn the_words_of_rows_are_the_words_that_are_shown() {
+    use windlass_control::history::release_words;
+
+    let mut release = canary();
+    let outcome = |outcome: Outcome| ReleaseState::Finalized { outcome };
+    for state in [
+        ReleaseState::Pending,
+        ReleaseState::Building,
+        ReleaseState::RollingOut { step: 0 },
+        ReleaseState::RollingOut { step: 2 },
+        ReleaseState::Paused { step: 1 },
+        ReleaseState::Restoring { outcome: Outcome::Canceled(CancelCause::User) },
+        outcome(Outcome::Deployed),
+        outcome(Outcome::Canceled(CancelCause::Deleted)),
+        outcome(Outcome::Failed(FailureReason::Check)),
+        outcome(Outcome::Superseded { while_paused: true }),
+        outcome(Outcome::Superseded { while_paused: false }),
+    ] {
+        release.state = state;
+        let words = words::of(&release);
+        let shown = (words.state.as_str(), words.value, words.reason);
+        assert_eq!(release_words(&release), shown, "{:?}", release.state);
+    }
 }
