@@ -176,6 +176,13 @@ The key file is not part of it: keep a copy of that elsewhere.")]
         #[arg(allow_hyphen_values = true)]
         run_dir: PathBuf,
     },
+    /// The program of a staging run, inside its sandbox; started by a shim
+    #[command(hide = true, disable_help_flag = true)]
+    Stage {
+        /// What staging itself understands.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// The whole promise on a throw-away Windlass, under load
     #[command(hide = true)]
     Demo {

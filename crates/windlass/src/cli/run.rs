@@ -36,6 +36,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     // blocks.
     match &command {
         Command::Shim { run_dir } => return Ok(crate::roles::shim(run_dir)),
+        Command::Stage { arguments } => {
+            return Ok(windlass_control::staging::stage_main(arguments.clone()));
+        }
         Command::Control => return crate::roles::control(),
         Command::Router => return crate::roles::router(),
         Command::Restore { file, settings } => {
@@ -92,6 +95,7 @@ async fn administer(
         | Command::Restore { .. }
         | Command::CheckConfig(_)
         | Command::Control
+        | Command::Stage { .. }
         | Command::Router
         | Command::Shim { .. } => Err(CliError::Usage("this command can't be run here".to_owned())),
     }
