@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test that can't go on says where")]
 
 mod bad_input;
+mod deletion;
 mod domains;
 mod login;
 mod organizations;
