@@ -16,7 +16,7 @@ pub enum Rejection {
     #[error("release {0} is not known to the engine any more")]
     UnknownRelease(ReleaseId),
     /// The release is over.
-    #[error("the release is over, it can't be canceled")]
+    #[error("the release is over ({}), it can't be canceled", outcome_word(.state))]
     NotCancelable {
         /// Where it stands.
         state: ReleaseState,
@@ -68,6 +68,19 @@ pub enum Rejection {
         /// The limit.
         limit: u64,
     },
+}
+
+/// The outcome that won.
+fn outcome_word(state: &ReleaseState) -> &'static str {
+    match state {
+        ReleaseState::Restoring { outcome } | ReleaseState::Finalized { outcome } => {
+            outcome.as_str()
+        }
+        ReleaseState::Pending
+        | ReleaseState::Building
+        | ReleaseState::RollingOut { .. }
+        | ReleaseState::Paused { .. } => "not yet over",
+    }
 }
 
 /// What conflicts with a release in flight.

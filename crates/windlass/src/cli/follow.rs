@@ -41,12 +41,12 @@ pub(super) async fn events(
     stream(client, &path, |value| match output {
         Output::Json => value.to_string(),
         Output::Text => format!(
-            "{} {} {} by {} {}",
+            "{} {} {} {}: {}",
             text(value, "at"),
+            text(value, "subject_kind"),
+            text(value, "subject"),
             text(value, "kind"),
-            text(value, "target"),
-            text(value, "actor"),
-            value["data"]
+            text(value, "text")
         ),
     })
     .await
