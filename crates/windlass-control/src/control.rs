@@ -11,11 +11,11 @@ use windlass_engine::input::Input;
 use windlass_engine::records::AuditEvent;
 use windlass_router::RouterLink;
 use windlass_runtime::Driver;
-use windlass_store::{Store, Tx};
+use windlass_store::{Store, StoreError, Tx, WriteError};
 
 use crate::blobs::{BlobLimits, Blobs, Resources, ResourcesLimits};
 use crate::clock;
-use crate::commit::{CommitSettings, Committed, apply, write};
+use crate::commit::{CommitSettings, Committed, apply};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::secrets::Secrets;
@@ -44,6 +44,7 @@ struct Inner {
     routes: RouterLink,
     starts: Semaphore,
     workers: Mutex<Workers>,
+    broken: Notify,
 }
 
 /// Workers that run, by app.
@@ -127,6 +128,7 @@ impl Control {
             tenancy: Tenancy::new(parts.store.clone(), wall),
             starts: Semaphore::new(settings.starts_at_once.max(1)),
             workers: Mutex::new(Workers::default()),
+            broken: Notify::new(),
             driver: parts.driver,
             secrets: parts.secrets,
             store: parts.store,
@@ -214,6 +216,12 @@ impl Control {
         &self.inner.workers
     }
 
+    /// Ends when the disk failed in the middle of a commit: what lies on it is unknown then, and
+    /// only a new start can tell.
+    pub async fn broken(&self) {
+        self.inner.broken.notified().await;
+    }
+
     pub(crate) fn commit_settings(&self) -> &CommitSettings {
         &self.inner.commit_settings
     }
@@ -254,13 +262,19 @@ impl Control {
     {
         let id = app.clone();
         let settings = self.commit_settings().clone();
-        let (committed, value) = write(self.store(), move |tx| {
-            let committed = apply(tx, &id, &input, Some(&settings))?;
-            put_audit(tx, extra.audit)?;
-            let value = more(tx, &committed)?;
-            Ok((committed, value))
-        })
-        .await?;
+        let done = self
+            .store()
+            .write(move |tx| {
+                let committed = apply(tx, &id, &input, Some(&settings))?;
+                put_audit(tx, extra.audit)?;
+                let value = more(tx, &committed)?;
+                Ok((committed, value))
+            })
+            .await;
+        if let Err(WriteError::Store(StoreError::DiskFailed)) = &done {
+            self.inner.broken.notify_one();
+        }
+        let (committed, value) = done.map_err(WriteError::<Error>::flatten)?;
         self.act(&committed);
         Ok((committed, value))
     }

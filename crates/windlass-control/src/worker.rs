@@ -38,7 +38,7 @@ impl Control {
         let notify = Arc::new(Notify::new());
         notify.notify_one();
         workers.running.insert(app.clone(), Arc::clone(&notify));
-        tokio::spawn(run(self.clone(), app.clone(), notify));
+        tokio::spawn(guard(self.clone(), app.clone(), notify));
     }
 
     /// Ends a worker that has nothing to do, unless it was told to look again meanwhile.
@@ -71,6 +71,22 @@ impl Control {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .closed
+    }
+}
+
+/// A panic in the work of one app must not take the others: it is logged, and the app is looked
+/// at anew after a pause.
+async fn guard(control: Control, app: AppId, notify: Arc<Notify>) {
+    loop {
+        let work = tokio::spawn(run(control.clone(), app.clone(), Arc::clone(&notify)));
+        match work.await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::error!(app.id = %app, "the worker of an app broke: {error}");
+                tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;
+                notify.notify_one();
+            }
+        }
     }
 }
 

@@ -102,10 +102,13 @@ async fn serve(
         machine: Arc::new(machine),
     };
     let admin = tokio::spawn(admin_api::serve(admin, admin_api::router(state)));
-    tokio::spawn(follow_orders(control, supervisor.clone(), orders));
+    tokio::spawn(follow_orders(control.clone(), supervisor.clone(), orders));
     supervisor.say(&FromRole::Ready);
     tokio::select! {
         _ = terminate.recv() => {}
+        () = control.broken() => {
+            return Err(Trouble::Passing("the disk failed during a commit".to_owned()));
+        }
         ended = admin => {
             return Err(Trouble::Passing(format!("the admin socket broke: {ended:?}")));
         }
