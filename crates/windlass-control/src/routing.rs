@@ -238,7 +238,7 @@ impl Control {
         match self.commit(app, Input::Observe(observation)).await {
             Ok(_) | Err(Error::NotFound { .. }) => {}
             Err(error) => {
-                tracing::warn!(app.id = %app, "an observation was not committed: {error}")
+                tracing::warn!(app.id = %app, "an observation was not committed: {error}");
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The start of control: take in what happened meanwhile, adopt what runs, go on.
 
+use std::collections::BTreeSet;
+
 use tokio::sync::mpsc::Receiver;
 use windlass_engine::app::AppState;
 use windlass_engine::id::AppId;
@@ -9,6 +11,7 @@ use windlass_router::RouterEvent;
 use windlass_runtime as runtime;
 use windlass_runtime::{RunPhase, RunStatus};
 
+use crate::clock;
 use crate::commit::write;
 use crate::control::Control;
 use crate::error::Error;
@@ -46,6 +49,7 @@ impl Control {
             }
         }
         self.note_boot(boot_id).await?;
+        self.release_stray_ports().await?;
         let states = self.all_states()?;
         let position = self.publish_everything(&states)?;
         tokio::spawn(self.clone().observe_driver(observations));
@@ -77,6 +81,37 @@ impl Control {
             self.wake(app);
         }
         Ok(())
+    }
+
+    /// Ports of runs that no plan names any more and that no driver knows: what was absent after
+    /// a reboot never reports its end.
+    async fn release_stray_ports(&self) -> Result<(), Error> {
+        let known: BTreeSet<String> =
+            self.driver().observe().await.into_iter().map(|status| status.run).collect();
+        let leased = self.store().read(|reader| Ok::<_, Error>(reader.ports(None)?))?;
+        let mut stray = Vec::new();
+        for port in leased.into_iter().filter(|port| !known.contains(&port.run)) {
+            let wanted = match (port.run.parse(), self.state(&port.app)?) {
+                (Ok(RunName::Instance { instance, run, .. }), Some(state)) => state
+                    .instances
+                    .get(&instance)
+                    .is_some_and(|found| found.run == run && !found.is_crashed()),
+                _ => false,
+            };
+            if !wanted {
+                stray.push(port.run);
+            }
+        }
+        if stray.is_empty() {
+            return Ok(());
+        }
+        write(self.store(), move |tx| {
+            for run in stray {
+                tx.release_ports(&run, clock::uptime())?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Reports of empty instances may have been lost with the last control: asks again.
