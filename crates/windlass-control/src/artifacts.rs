@@ -47,7 +47,13 @@ impl Control {
             };
             tx.put(&artifact)?;
             let data = json!({"droplet_guid": artifact.id});
-            put_event(tx, &by, "audit.app.droplet.create", app_subject(&record), data)?;
+            put_event(
+                tx,
+                &by,
+                "audit.app.droplet.create",
+                app_subject(&record),
+                data,
+            )?;
             Ok(artifact)
         })
         .await
@@ -66,10 +72,13 @@ impl Control {
         let (by, source, app) = (now_by(actor), source.clone(), app.clone());
         write(self.store(), move |tx| {
             let record = live_app(tx, &app)?;
-            let source =
-                tx.get::<Artifact>(&source)?.ok_or(Error::NotFound { what: "droplet" })?;
+            let source = tx
+                .get::<Artifact>(&source)?
+                .ok_or(Error::NotFound { what: "droplet" })?;
             if source.state != ArtifactState::Staged {
-                return Err(Error::Conflict("the source droplet is not staged".to_owned()));
+                return Err(Error::Conflict(
+                    "the source droplet is not staged".to_owned(),
+                ));
             }
             let artifact = Artifact {
                 id: new_id(),
@@ -82,7 +91,13 @@ impl Control {
             };
             tx.put(&artifact)?;
             let data = json!({"droplet_guid": artifact.id});
-            put_event(tx, &by, "audit.app.droplet.create", app_subject(&record), data)?;
+            put_event(
+                tx,
+                &by,
+                "audit.app.droplet.create",
+                app_subject(&record),
+                data,
+            )?;
             Ok(artifact)
         })
         .await
@@ -105,8 +120,9 @@ impl Control {
             .map_err(Error::internal)??;
         let (by, id) = (now_by(actor), id.clone());
         write(self.store(), move |tx| {
-            let mut artifact =
-                tx.get::<Artifact>(&id)?.ok_or(Error::NotFound { what: "droplet" })?;
+            let mut artifact = tx
+                .get::<Artifact>(&id)?
+                .ok_or(Error::NotFound { what: "droplet" })?;
             if artifact.state != ArtifactState::AwaitingUpload {
                 return Err(Error::Conflict("the droplet has been uploaded".to_owned()));
             }
@@ -117,7 +133,13 @@ impl Control {
             artifact.stamps.updated_at = by.at;
             tx.put(&artifact)?;
             let data = json!({"droplet_guid": artifact.id});
-            put_event(tx, &by, "audit.app.droplet.upload", app_subject(&record), data)?;
+            put_event(
+                tx,
+                &by,
+                "audit.app.droplet.upload",
+                app_subject(&record),
+                data,
+            )?;
             let done = OperationState::Complete;
             let operation = put_operation(tx, &by, "droplet.upload", id.as_str(), done)?;
             Ok((artifact, operation))
@@ -136,8 +158,9 @@ impl Control {
     ) -> Result<OperationId, Error> {
         let (by, id) = (now_by(actor), id.clone());
         write(self.store(), move |tx| {
-            let artifact =
-                tx.get::<Artifact>(&id)?.ok_or(Error::NotFound { what: "droplet" })?;
+            let artifact = tx
+                .get::<Artifact>(&id)?
+                .ok_or(Error::NotFound { what: "droplet" })?;
             if let Some(row) = tx.app_state(&artifact.app)? {
                 let state = read_state(&row)?;
                 let is_current = state.configuration.artifact.as_ref() == Some(&id);
@@ -155,7 +178,13 @@ impl Control {
             tx.delete::<Artifact>(&id)?;
             if let Some(record) = tx.get::<AppRecord>(&artifact.app)? {
                 let data = json!({"droplet_guid": id});
-                put_event(tx, &by, "audit.app.droplet.delete", app_subject(&record), data)?;
+                put_event(
+                    tx,
+                    &by,
+                    "audit.app.droplet.delete",
+                    app_subject(&record),
+                    data,
+                )?;
             }
             let done = OperationState::Complete;
             Ok(put_operation(tx, &by, "droplet.delete", id.as_str(), done)?)
@@ -175,9 +204,17 @@ fn check_artifact(control: &Control, bits: StoredBits) -> Result<(), Error> {
         .prefix("droplet-")
         .tempdir_in(scratch)
         .map_err(Error::internal)?;
-    let file = control.blobs().open_verified(&bits.digest).map_err(blob_error)?;
-    extract_tar_gz(file, bits.size_bytes, directory.path(), ExtractOptions::default())
-        .map_err(archive_error)?;
+    let file = control
+        .blobs()
+        .open_verified(&bits.digest)
+        .map_err(blob_error)?;
+    extract_tar_gz(
+        file,
+        bits.size_bytes,
+        directory.path(),
+        ExtractOptions::default(),
+    )
+    .map_err(archive_error)?;
     if directory.path().join("app").is_dir() {
         return Ok(());
     }
@@ -189,7 +226,10 @@ fn check_artifact(control: &Control, bits: StoredBits) -> Result<(), Error> {
 
 fn archive_error(error: ArchiveError) -> Error {
     if error.is_refusal() {
-        Error::Invalid { field: "bits".to_owned(), reason: error.to_string() }
+        Error::Invalid {
+            field: "bits".to_owned(),
+            reason: error.to_string(),
+        }
     } else {
         Error::internal(error)
     }

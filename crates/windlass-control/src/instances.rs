@@ -44,20 +44,37 @@ impl Control {
     ) -> Result<BTreeMap<InstanceId, SeenInstance>, Error> {
         let ports: BTreeMap<String, u16> = self.store().read(|reader| {
             let leased = reader.ports(Some(&state.app))?;
-            Ok::<_, Error>(leased.into_iter().map(|port| (port.run, port.port)).collect())
+            Ok::<_, Error>(
+                leased
+                    .into_iter()
+                    .map(|port| (port.run, port.port))
+                    .collect(),
+            )
         })?;
         let names: Vec<(InstanceId, String)> = state
             .instances
             .values()
             .map(|instance| {
                 let app = state.app.clone();
-                let name = RunName::Instance { app, instance: instance.id, run: instance.run };
+                let name = RunName::Instance {
+                    app,
+                    instance: instance.id,
+                    run: instance.run,
+                };
                 (instance.id, name.to_string())
             })
             .collect();
         let mut seen: BTreeMap<InstanceId, SeenInstance> = names
             .iter()
-            .map(|(id, run)| (*id, SeenInstance { port: ports.get(run).copied(), usage: None }))
+            .map(|(id, run)| {
+                (
+                    *id,
+                    SeenInstance {
+                        port: ports.get(run).copied(),
+                        usage: None,
+                    },
+                )
+            })
             .collect();
         let measure = async {
             for (id, run) in &names {

@@ -40,8 +40,12 @@ impl Control {
         mut query: ListQuery,
     ) -> Result<ListPage<AppRecord>, Error> {
         query.filters.push(Filter::is(Column::Deleted, false));
-        query.filters.extend(visible(visibility, Column::Organization, Column::Space));
-        Ok(self.store().read(move |reader| reader.list::<AppRecord>(&query))?)
+        query
+            .filters
+            .extend(visible(visibility, Column::Organization, Column::Space));
+        Ok(self
+            .store()
+            .read(move |reader| reader.list::<AppRecord>(&query))?)
     }
 
     /// Releases that the caller sees.

@@ -344,7 +344,10 @@ impl Control {
         let query = ListQuery::filtered(vec![Filter::is(Column::App, app.as_str())])
             .ordered(Order::descending(Column::CreatedCommit))
             .page(Page::first(limit));
-        Ok(self.store().read(|reader| reader.list::<NumberedRevision>(&query))?.rows)
+        Ok(self
+            .store()
+            .read(|reader| reader.list::<NumberedRevision>(&query))?
+            .rows)
     }
 
     /// Environment variables of a revision, in plain.

@@ -94,7 +94,13 @@ impl Control {
             };
             tx.put(&package)?;
             let data = json!({"package_guid": package.id, "request": {"type": "bits"}});
-            put_event(tx, &by, "audit.app.package.create", app_subject(&record), data)?;
+            put_event(
+                tx,
+                &by,
+                "audit.app.package.create",
+                app_subject(&record),
+                data,
+            )?;
             Ok(package)
         })
         .await
@@ -132,7 +138,13 @@ impl Control {
             tx.put(&package)?;
             let request = json!({"source_package_guid": source.id});
             let data = json!({"package_guid": package.id, "request": request});
-            put_event(tx, &by, "audit.app.package.create", app_subject(&record), data)?;
+            put_event(
+                tx,
+                &by,
+                "audit.app.package.create",
+                app_subject(&record),
+                data,
+            )?;
             Ok(package)
         })
         .await
@@ -187,7 +199,13 @@ impl Control {
             package.stamps.updated_at = by.at;
             tx.put(&package)?;
             let data = json!({"package_guid": package.id});
-            put_event(tx, &by, "audit.app.package.upload", app_subject(&record), data)?;
+            put_event(
+                tx,
+                &by,
+                "audit.app.package.upload",
+                app_subject(&record),
+                data,
+            )?;
             Ok(package)
         })
         .await
@@ -251,7 +269,13 @@ impl Control {
             tx.delete::<Package>(&id)?;
             if let Some(record) = tx.get::<AppRecord>(&package.app)? {
                 let data = json!({"package_guid": id});
-                put_event(tx, &by, "audit.app.package.delete", app_subject(&record), data)?;
+                put_event(
+                    tx,
+                    &by,
+                    "audit.app.package.delete",
+                    app_subject(&record),
+                    data,
+                )?;
             }
             let done = OperationState::Complete;
             Ok(put_operation(tx, &by, "package.delete", id.as_str(), done)?)

@@ -300,7 +300,9 @@ impl Control {
     async fn put_in_force(&self, hosts: &BTreeSet<String>) -> Result<(), Error> {
         let mut last = None;
         for host in hosts {
-            let commit = self.store().read(|reader| Ok::<_, Error>(reader.last_commit()?))?;
+            let commit = self
+                .store()
+                .read(|reader| Ok::<_, Error>(reader.last_commit()?))?;
             last = Some(self.publish_host(host, commit)?);
         }
         if let Some(position) = last {

@@ -270,7 +270,11 @@ impl Identity {
         })
     }
 
-    pub(super) async fn new_refresh_token(&self, user: &User, client_id: &str) -> Result<String, Error> {
+    pub(super) async fn new_refresh_token(
+        &self,
+        user: &User,
+        client_id: &str,
+    ) -> Result<String, Error> {
         let ends = Some(self.in_seconds(REFRESH_TOKEN_SECONDS));
         let name: String = client_id.chars().take(MAX_NAME_CHARS).collect();
         let (token, text) = self.new_row(&user.id, TokenKind::Refresh, &name, ends)?;

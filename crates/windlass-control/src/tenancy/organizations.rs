@@ -164,9 +164,10 @@ impl Tenancy {
     ) -> Result<ListPage<Organization>, Error> {
         query.filters.push(Filter::is(Column::Deleting, false));
         if let Some(ids) = grants.visible_organizations() {
-            query
-                .filters
-                .push(Filter::one_of(Column::Id, ids.iter().map(OrganizationId::as_str)));
+            query.filters.push(Filter::one_of(
+                Column::Id,
+                ids.iter().map(OrganizationId::as_str),
+            ));
         }
         Ok(self
             .store

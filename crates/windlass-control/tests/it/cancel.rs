@@ -1,8 +1,8 @@
 //! Deploy, continue, cancel, as the dialects call them.
 
 use windlass_control::Error;
-use windlass_control::commands::cancel_deployment::Cancel;
 use windlass_control::Extra;
+use windlass_control::commands::cancel_deployment::Cancel;
 use windlass_engine::id::ReleaseId;
 use windlass_engine::rejection::Rejection;
 use windlass_engine::release::{Outcome, ReleaseState};
@@ -11,7 +11,10 @@ use windlass_engine::strategy::Strategy;
 use crate::world::{World, caller};
 
 fn canary() -> Strategy {
-    Strategy::Canary { weights: vec![25, 50], max_in_flight: 1 }
+    Strategy::Canary {
+        weights: vec![25, 50],
+        max_in_flight: 1,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,7 +23,9 @@ async fn a_paused_canary_is_canceled_at_once_and_whole() {
     world.deploy("r1", canary()).await;
     world
         .until("the canary pauses", |state| {
-            state.in_flight().is_some_and(|r| matches!(r.state, ReleaseState::Paused { .. }))
+            state
+                .in_flight()
+                .is_some_and(|r| matches!(r.state, ReleaseState::Paused { .. }))
         })
         .await;
     let record = world.release("r1");
@@ -32,21 +37,39 @@ async fn a_paused_canary_is_canceled_at_once_and_whole() {
         .cancel_deployment(&id, Cancel::default(), &caller(), Extra::default())
         .await
         .expect("the cancel is accepted");
-    assert!(matches!(canceled.record.release.state, ReleaseState::Restoring { .. }));
-    assert!(canceled.time_to_safe_us.is_some(), "no router is missing, so it is safe at once");
-    world.until("it is over", |state| state.releases.iter().all(|r| r.is_finalized())).await;
+    assert!(matches!(
+        canceled.record.release.state,
+        ReleaseState::Restoring { .. }
+    ));
+    assert!(
+        canceled.time_to_safe_us.is_some(),
+        "no router is missing, so it is safe at once"
+    );
+    world
+        .until("it is over", |state| {
+            state.releases.iter().all(|r| r.is_finalized())
+        })
+        .await;
     let over = world.release("r1");
-    let ReleaseState::Finalized { outcome } = &over.release.state else { panic!("{over:?}") };
+    let ReleaseState::Finalized { outcome } = &over.release.state else {
+        panic!("{over:?}")
+    };
     assert!(matches!(outcome, Outcome::Canceled(_)));
     let state = world.state();
     assert_eq!(state.configuration.artifact, Some("v1".into()));
-    assert_eq!(world.driver.running().len(), 4, "nothing of the canary runs");
+    assert_eq!(
+        world.driver.running().len(),
+        4,
+        "nothing of the canary runs"
+    );
     let again = world
         .control
         .cancel_deployment(&id, Cancel::default(), &caller(), Extra::default())
         .await;
     match again {
-        Err(Error::Rejected(Rejection::NotCancelable { state: ReleaseState::Finalized { .. } })) => {}
+        Err(Error::Rejected(Rejection::NotCancelable {
+            state: ReleaseState::Finalized { .. },
+        })) => {}
         other => panic!("a second outcome must be refused with the first: {other:?}"),
     }
 }
@@ -71,24 +94,36 @@ async fn a_continued_canary_is_deployed() {
     }
     world
         .until("it is deployed", |state| {
-            state.base.as_ref().is_some_and(|base| base.as_str() == "r1-target")
+            state
+                .base
+                .as_ref()
+                .is_some_and(|base| base.as_str() == "r1-target")
                 && state.instances.len() == 4
         })
         .await;
     let record = world.release("r1");
     assert_eq!(record.release.outcome(), Some(&Outcome::Deployed));
-    let refused =
-        world.control.continue_deployment(&ReleaseId::from("r1"), Extra::default()).await;
-    assert!(matches!(refused, Err(Error::Rejected(Rejection::NotContinuable { .. }))));
+    let refused = world
+        .control
+        .continue_deployment(&ReleaseId::from("r1"), Extra::default())
+        .await;
+    assert!(matches!(
+        refused,
+        Err(Error::Rejected(Rejection::NotContinuable { .. }))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_control_goes_on_where_the_old_one_was() {
     let world = World::start(2).await;
     world.driver.set_healthy(false);
-    world.deploy("r1", Strategy::Rolling { max_in_flight: 1 }).await;
+    world
+        .deploy("r1", Strategy::Rolling { max_in_flight: 1 })
+        .await;
     let state = world
-        .until("the target has an instance", |state| state.instances.len() == 3)
+        .until("the target has an instance", |state| {
+            state.instances.len() == 3
+        })
         .await;
     assert_eq!(state.in_flight().map(|r| r.id.clone()), Some("r1".into()));
     let id = ReleaseId::from("r1");
@@ -97,7 +132,13 @@ async fn a_new_control_goes_on_where_the_old_one_was() {
         .cancel_deployment(&id, Cancel::default(), &caller(), Extra::default())
         .await
         .expect("accepted");
-    world.until("nothing of it is left", |state| state.instances.len() == 2).await;
-    world.until("it is over", |state| state.releases.iter().all(|r| r.is_finalized())).await;
+    world
+        .until("nothing of it is left", |state| state.instances.len() == 2)
+        .await;
+    world
+        .until("it is over", |state| {
+            state.releases.iter().all(|r| r.is_finalized())
+        })
+        .await;
     assert!(world.dir.path().exists());
 }

@@ -28,10 +28,18 @@ async fn a_task_runs_and_is_canceled() {
     let world = World::start(1).await;
     let record = world
         .control
-        .run_task(&world.app, command("t1"), Metadata::default(), Extra::default())
+        .run_task(
+            &world.app,
+            command("t1"),
+            Metadata::default(),
+            Extra::default(),
+        )
         .await
         .expect("a task");
-    assert_eq!((record.task.sequence, &record.task.state), (1, &TaskState::Running));
+    assert_eq!(
+        (record.task.sequence, &record.task.state),
+        (1, &TaskState::Running)
+    );
     let id = TaskId::from("t1");
     let canceled = world
         .control
@@ -39,11 +47,26 @@ async fn a_task_runs_and_is_canceled() {
         .await
         .expect("it can be canceled");
     assert_eq!(canceled.task.state, TaskState::Canceling);
-    world.until("it is over", |state| state.tasks.iter().all(|t| t.is_finished())).await;
+    world
+        .until("it is over", |state| {
+            state.tasks.iter().all(|t| t.is_finished())
+        })
+        .await;
     let over = world.control.task(&id).expect("recorded");
-    assert_eq!(over.task.state, TaskState::Failed { reason: TASK_CANCELED.to_owned() });
-    let again = world.control.cancel_task(&id, None, &caller(), Extra::default()).await;
-    assert!(matches!(again, Err(Error::Rejected(Rejection::TaskNotCancelable { .. }))));
+    assert_eq!(
+        over.task.state,
+        TaskState::Failed {
+            reason: TASK_CANCELED.to_owned()
+        }
+    );
+    let again = world
+        .control
+        .cancel_task(&id, None, &caller(), Extra::default())
+        .await;
+    assert!(matches!(
+        again,
+        Err(Error::Rejected(Rejection::TaskNotCancelable { .. }))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,12 +74,20 @@ async fn a_completion_on_disk_wins_over_a_later_cancel() {
     let world = World::start(1).await;
     world
         .control
-        .run_task(&world.app, command("t1"), Metadata::default(), Extra::default())
+        .run_task(
+            &world.app,
+            command("t1"),
+            Metadata::default(),
+            Extra::default(),
+        )
         .await
         .expect("a task");
     world.driver.exit("t.t1", 0);
     let id = TaskId::from("t1");
-    let refused = world.control.cancel_task(&id, None, &caller(), Extra::default()).await;
+    let refused = world
+        .control
+        .cancel_task(&id, None, &caller(), Extra::default())
+        .await;
     match refused {
         Err(Error::Rejected(Rejection::TaskNotCancelable { state })) => {
             assert_eq!(state, TaskState::Succeeded);

@@ -16,9 +16,7 @@ use windlass_engine::app::{AppState, ConcurrencyPolicy};
 use windlass_engine::configuration::{ComponentConfig, ComponentRole, Edit};
 use windlass_engine::id::{AppId, ArtifactId, ComponentName, ReleaseId, RevisionId};
 use windlass_engine::input::{DeployCommand, IfStopped};
-use windlass_engine::records::{
-    Actor, Artifact, ArtifactState, Dialect, Metadata, Quota, Stamps,
-};
+use windlass_engine::records::{Actor, Artifact, ArtifactState, Dialect, Metadata, Quota, Stamps};
 use windlass_engine::strategy::Strategy;
 
 /// Longest wait for a condition; far above what it takes.
@@ -32,7 +30,10 @@ pub(crate) struct World {
 }
 
 pub(crate) fn caller() -> Caller {
-    Caller { name: "anna".to_owned(), client: Some("test".to_owned()) }
+    Caller {
+        name: "anna".to_owned(),
+        client: Some("test".to_owned()),
+    }
 }
 
 impl World {
@@ -40,8 +41,11 @@ impl World {
     pub(crate) async fn start(instances: u32) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (control, driver) = testing::open(dir.path()).await.expect("control opens");
-        let actor =
-            Actor { id: "u".to_owned(), kind: "user".to_owned(), name: "anna".to_owned() };
+        let actor = Actor {
+            id: "u".to_owned(),
+            kind: "user".to_owned(),
+            name: "anna".to_owned(),
+        };
         let organization = control
             .tenancy()
             .create_organization(
@@ -81,8 +85,16 @@ impl World {
             env: BTreeMap::from([("COLOUR".to_owned(), "blue".to_owned())]),
             settings: None,
         };
-        control.create_app(new, Extra::default()).await.expect("an app");
-        let world = Self { control, driver, app, dir };
+        control
+            .create_app(new, Extra::default())
+            .await
+            .expect("an app");
+        let world = Self {
+            control,
+            driver,
+            app,
+            dir,
+        };
         world.put_artifact("v1").await;
         world.put_artifact("v2").await;
         let edit = vec![Edit::Artifact(Some(ArtifactId::from("v1")))];
@@ -91,11 +103,16 @@ impl World {
             .edit_app(&world.app, edit, &caller(), true, Extra::default())
             .await
             .expect("the artifact is set");
-        world.control.start_app(&world.app, Extra::default()).await.expect("the app starts");
-        world.until("all instances are routable", |state| {
-            state.instances.values().filter(|i| i.is_routable()).count() == instances as usize
-        })
-        .await;
+        world
+            .control
+            .start_app(&world.app, Extra::default())
+            .await
+            .expect("the app starts");
+        world
+            .until("all instances are routable", |state| {
+                state.instances.values().filter(|i| i.is_routable()).count() == instances as usize
+            })
+            .await;
         world
     }
 
@@ -145,15 +162,23 @@ impl World {
             detail: ReleaseDetail::default(),
             secrets: Vec::new(),
         };
-        self.control.deploy(new, Extra::default(), |_, _, _| Ok(())).await.expect("a release")
+        self.control
+            .deploy(new, Extra::default(), |_, _, _| Ok(()))
+            .await
+            .expect("a release")
     }
 
     pub(crate) fn state(&self) -> AppState {
-        self.control.state(&self.app).expect("readable").expect("there")
+        self.control
+            .state(&self.app)
+            .expect("readable")
+            .expect("there")
     }
 
     pub(crate) fn release(&self, id: &str) -> ReleaseRecord {
-        self.control.release(&ReleaseId::from(id)).expect("recorded")
+        self.control
+            .release(&ReleaseId::from(id))
+            .expect("recorded")
     }
 
     /// Waits until the state of the app is as it should be.
@@ -179,5 +204,7 @@ fn tar_gz(source: &std::path::Path) -> Vec<u8> {
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
     tar.append_dir_all(".", source).expect("packs");
-    tar.into_inner().and_then(flate2::write::GzEncoder::finish).expect("packs")
+    tar.into_inner()
+        .and_then(flate2::write::GzEncoder::finish)
+        .expect("packs")
 }
