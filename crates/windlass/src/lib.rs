@@ -8,6 +8,7 @@ pub mod api_server;
 pub mod backup;
 pub mod ca;
 pub mod cli;
+pub mod demo;
 pub mod first_start;
 pub mod handover;
 pub mod key_file;
