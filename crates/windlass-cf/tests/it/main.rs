@@ -1,13 +1,21 @@
 //! The wire of the Cloud Foundry dialect over a real control, store and engine.
 #![expect(clippy::expect_used, reason = "a test that can't go on says where")]
 
+mod apps;
+mod bad_bodies;
 mod bad_input;
+mod deployment_roles;
+mod deployments;
 mod deletion;
 mod domains;
 mod login;
 mod organizations;
 mod rest;
 mod roles;
+mod routes;
+mod shop;
+mod source;
 mod spaces;
+mod tasks;
 mod users;
 mod world;

@@ -1,6 +1,7 @@
 //! The whole dialect over a real control and a real database, without a socket.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +13,8 @@ use windlass_cf::links::Urls;
 use windlass_cf::server::{CfState, router};
 use windlass_control::identity::NewUser;
 use windlass_control::tenancy::NewDomain;
-use windlass_control::{Control, testing};
+use windlass_control::testing::{self, TestDriver};
+use windlass_control::Control;
 use windlass_engine::records::{Actor, AdminScope, User};
 
 /// Address that all links of the tests begin with.
@@ -23,6 +25,8 @@ const ANSWER_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) struct World {
     pub(crate) control: Control,
     pub(crate) router: Router,
+    /// What runs nothing and does as the test says.
+    pub(crate) driver: Arc<TestDriver>,
     /// Access tokens by user name.
     tokens: BTreeMap<String, String>,
     _dir: TempDir,
@@ -78,11 +82,12 @@ impl World {
     /// An installation with an administrator `admin` and a shared domain.
     pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let (control, _driver) = testing::open(dir.path()).await.expect("control opens");
+        let (control, driver) = testing::open(dir.path()).await.expect("control opens");
         let router = router(CfState::new(control.clone(), Urls::new(ORIGIN)));
         let mut world = Self {
             control,
             router,
+            driver,
             tokens: BTreeMap::new(),
             _dir: dir,
         };
