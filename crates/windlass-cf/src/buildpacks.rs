@@ -98,5 +98,5 @@ async fn show(
 }
 
 async fn built_in_only(_caller: Authenticated) -> ApiError {
-    ApiError::not_implemented("Buildpacks are built in; custom ones can't be uploaded")
+    ApiError::not_supported("Buildpacks are built in; custom ones can't be uploaded")
 }

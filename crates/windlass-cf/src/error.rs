@@ -205,9 +205,10 @@ impl ApiError {
         )
     }
 
-    /// 501: the dialect has this call, this installation does not do what it asks.
-    pub fn not_implemented(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, 10001, "NotImplemented", what)
+    /// 422 10008: the dialect has this call, this installation does not do what it asks. No 501:
+    /// clients take every 5xx for a fault of the server and print it raw.
+    pub fn not_supported(what: &str) -> Self {
+        Self::unprocessable(what)
     }
 
     /// 503 10015: try again later.

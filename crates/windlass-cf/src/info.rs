@@ -91,5 +91,5 @@ async fn variable_group(
 }
 
 async fn no_variable_group(_caller: Authenticated) -> ApiError {
-    ApiError::not_implemented(NO_GROUPS)
+    ApiError::not_supported(NO_GROUPS)
 }

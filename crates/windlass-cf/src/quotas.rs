@@ -139,7 +139,7 @@ async fn no_space_quota(_caller: Authenticated) -> ApiError {
 }
 
 async fn read_only(_caller: Authenticated) -> ApiError {
-    ApiError::not_implemented(READ_ONLY)
+    ApiError::not_supported(READ_ONLY)
 }
 
 async fn visible(cf: &CfState, caller: &Authenticated) -> ApiResult<Vec<Organization>> {

@@ -18,6 +18,12 @@ use windlass_control::tenancy::Tenancy;
 use crate::error::ApiError;
 use crate::links::Urls;
 
+mod endpoints;
+mod unread;
+
+pub use endpoints::{Endpoint, endpoints};
+use unread::Unread;
+
 /// Header that names a request in answers and logs.
 pub const REQUEST_ID: &str = "x-vcap-request-id";
 /// Longest id that is taken over from a client, characters.
@@ -58,7 +64,19 @@ impl CfState {
 
 /// The whole dialect.
 pub fn router(state: CfState) -> Router {
-    let resources = Router::new()
+    let resources = resources()
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .with_state(state);
+    // The outer router exists so that a path can be changed before it is matched.
+    Router::new()
+        .fallback_service(resources)
+        .layer(from_fn(every_request))
+}
+
+/// The endpoints of all resources.
+fn resources() -> Router<CfState> {
+    Router::new()
         .merge(crate::root::routes())
         .merge(crate::uaa::routes())
         .merge(crate::organizations::routes())
@@ -85,25 +103,20 @@ pub fn router(state: CfState) -> Router {
         .merge(crate::revisions::routes())
         .merge(crate::services::routes())
         .merge(crate::log_cache::routes())
-        .fallback(unknown)
-        .method_not_allowed_fallback(unknown)
-        .with_state(state);
-    // The outer router exists so that a path can be changed before it is matched.
-    Router::new()
-        .fallback_service(resources)
-        .layer(from_fn(every_request))
 }
 
 async fn unknown() -> ApiError {
     ApiError::unknown_request()
 }
 
-/// Wraps each request: gives it an id, drops a trailing slash, turns a panic into a 500.
+/// Wraps each request: gives it an id, drops a trailing slash, turns a panic into a 500, reads
+/// what the handler left of the body.
 async fn every_request(mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
     if let Some(uri) = without_trailing_slash(request.uri()) {
         *request.uri_mut() = uri;
     }
+    let unread = Unread::keep(&mut request);
     let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => {
@@ -111,6 +124,9 @@ async fn every_request(mut request: Request, next: Next) -> Response {
             ApiError::internal(&id).into_response()
         }
     };
+    if let Some(unread) = unread {
+        unread.discard().await;
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -88,5 +88,5 @@ async fn show(
 }
 
 async fn not_listed(_caller: Authenticated) -> ApiError {
-    ApiError::not_implemented("Apps are not listed by stack: there is one stack")
+    ApiError::not_supported("Apps are not listed by stack: there is one stack")
 }

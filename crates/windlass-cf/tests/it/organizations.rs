@@ -55,7 +55,7 @@ async fn an_organization_has_every_field_of_the_reference() {
     let set = world
         .post("admin", "/v3/organization_quotas", &json!({"name": "q"}))
         .await;
-    assert_eq!(set.status, 501);
+    assert_eq!(set.status, 422);
 }
 
 #[tokio::test(flavor = "multi_thread")]
