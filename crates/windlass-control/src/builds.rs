@@ -1,6 +1,6 @@
 //! Staging runs: how one is started, and what is taken in when it has ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -15,7 +15,7 @@ use windlass_engine::records::{
     AppRecord, Artifact, ArtifactState, BuildRecord, BuildRecordState, Metadata, Package, Stamps,
 };
 use windlass_runtime::{Command, LaunchSpec, ProcessSpec, RunKind};
-use windlass_store::{ReleaseRow, TaskRow, Tx};
+use windlass_store::{Column, Filter, ReleaseRow, TaskRow, Tx};
 
 use crate::archive::ArchiveLimits;
 use crate::blobs::Digest;
@@ -148,6 +148,10 @@ impl Control {
             .state(&row.app)?
             .ok_or(Error::NotFound { what: "app" })?;
         let build = state.builds.iter().find(|build| build.id == *id).cloned();
+        if build.as_ref().is_none_or(Build::is_finished) {
+            // Taken in before; its files may be on their way out.
+            return Ok(());
+        }
         let app = row.app.clone();
         if exit.reason == ExitReason::Lost {
             let (id, wall) = (id.clone(), clock::wall());
@@ -208,16 +212,23 @@ impl Control {
 
     /// Looks again at every app whose build waits for a slot.
     pub(crate) async fn wake_waiting_builds(&self) {
-        let Ok(states) = self.all_states() else {
-            return;
+        let open = self.store().read(|reader| {
+            let staging = Filter::is(Column::State, "STAGING");
+            Ok::<_, Error>(reader.all::<BuildRecord>(vec![staging])?)
+        });
+        let apps: BTreeSet<AppId> = match open {
+            Ok(open) => open.into_iter().map(|build| build.app).collect(),
+            Err(error) => {
+                tracing::warn!("waiting builds were not looked at: {error}");
+                return;
+            }
         };
-        for state in states {
-            let waits = state
-                .builds
-                .iter()
-                .any(|build| build.state == windlass_engine::build::BuildState::Queued);
-            if waits && let Err(error) = self.commit(&state.app, Input::Tick).await {
-                tracing::warn!(app.id = %state.app, "a waiting build was not looked at: {error}");
+        for app in apps {
+            match self.commit(&app, Input::Tick).await {
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(app.id = %app, "a waiting build was not looked at: {error}");
+                }
             }
         }
     }

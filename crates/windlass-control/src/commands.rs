@@ -14,7 +14,7 @@ pub mod run_app;
 pub mod tasks;
 
 use windlass_engine::id::ReleaseId;
-use windlass_store::{ReleaseRow, TaskRow};
+use windlass_store::{ReleaseRow, TaskRow, Tx};
 
 use crate::control::Control;
 use crate::error::Error;
@@ -36,6 +36,12 @@ impl From<&crate::principal::Principal> for Caller {
             client: Some(principal.client.clone()),
         }
     }
+}
+
+/// A release as of the commit that is being made.
+pub(crate) fn recorded(tx: &mut Tx<'_>, id: &ReleaseId) -> Result<ReleaseRecord, Error> {
+    let row: ReleaseRow = tx.get(id)?.ok_or(Error::NotFound { what: "deployment" })?;
+    Ok(ReleaseRecord::from_row(&row)?)
 }
 
 impl Control {

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 use windlass_engine::app::AppState;
+use windlass_engine::build::{BuildOutcome, BuildState};
 use windlass_engine::event::Event;
 use windlass_engine::id::{AppId, CommitNumber};
 use windlass_engine::input::Input;
@@ -13,6 +14,7 @@ use windlass_engine::time::Now;
 use windlass_engine::transition::{Ledgers, transition, usage};
 use windlass_store::{AppStateRow, NewEvent, Store, StoreError, Tx, Usage, WriteError};
 
+use crate::builds::settle_record;
 use crate::clock;
 use crate::error::Error;
 use crate::history::put_history;
@@ -78,6 +80,7 @@ pub(crate) fn apply(
         &state,
         &committed,
         &result.events,
+        input,
         now,
         settings,
     )?;
@@ -95,6 +98,7 @@ fn save(
     before: &AppState,
     committed: &Committed,
     events: &[Event],
+    input: &Input,
     now: Now,
     settings: Option<&CommitSettings>,
 ) -> Result<(), Error> {
@@ -136,10 +140,54 @@ fn save(
             tx.free_build_slot(build.id.as_str())?;
         }
     }
+    for build in &after.builds {
+        let is_over = before
+            .builds
+            .iter()
+            .any(|b| b.id == build.id && b.is_finished());
+        // What was built is settled together with its artifact.
+        let ended = match &build.state {
+            BuildState::Finished { outcome } => !is_over && *outcome != BuildOutcome::Built,
+            BuildState::Queued | BuildState::Running | BuildState::Canceling { .. } => false,
+        };
+        if ended {
+            settle_record(tx, &build.id, after, None, now.wall)?;
+        }
+    }
     if let Some(settings) = settings {
-        lease(tx, after, &committed.plan, now, settings)?;
+        let leased = lease(tx, after, &committed.plan, now, settings);
+        match leased {
+            // A fact or a cancel is never refused for that: the launch waits for a port.
+            Err(Error::Unavailable(text)) if !needs_room(input) => {
+                tracing::warn!(app.id = %after.app, "{text}");
+            }
+            leased => leased?,
+        }
     }
     Ok(())
+}
+
+/// Whether an input asks for more than ran before, and so is refused when there is no room.
+fn needs_room(input: &Input) -> bool {
+    match input {
+        Input::Scale(_)
+        | Input::Start(_)
+        | Input::Restart(_)
+        | Input::Deploy(_)
+        | Input::RunTask(_)
+        | Input::CreateBuild(_) => true,
+        Input::Edit(_)
+        | Input::Stop
+        | Input::RestartInstance(_)
+        | Input::CancelRelease(_)
+        | Input::ContinueRelease(_)
+        | Input::CancelBuild { .. }
+        | Input::CancelTask(_)
+        | Input::Delete { .. }
+        | Input::Configure(_)
+        | Input::Observe(_)
+        | Input::Tick => false,
+    }
 }
 
 /// Leases ports and a user id for what the plan wants to run, in the same commit: route table and
@@ -151,6 +199,16 @@ fn lease(
     now: Now,
     settings: &CommitSettings,
 ) -> Result<(), Error> {
+    let runs = !plan.instances.is_empty() || !plan.tasks.is_empty() || !plan.builds.is_empty();
+    if runs
+        && tx
+            .lease_uid(&state.app, settings.uid_range.clone())?
+            .is_none()
+    {
+        return Err(Error::Unavailable(
+            "no user id is left for another app".to_owned(),
+        ));
+    }
     for instance in plan
         .instances
         .iter()
@@ -170,16 +228,6 @@ fn lease(
                 "no port is left for another instance".to_owned(),
             ));
         }
-    }
-    let runs = !plan.instances.is_empty() || !plan.tasks.is_empty() || !plan.builds.is_empty();
-    if runs
-        && tx
-            .lease_uid(&state.app, settings.uid_range.clone())?
-            .is_none()
-    {
-        return Err(Error::Unavailable(
-            "no user id is left for another app".to_owned(),
-        ));
     }
     Ok(())
 }

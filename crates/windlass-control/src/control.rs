@@ -1,11 +1,11 @@
 //! `Control`: everything that the dialects and the command line may ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use windlass_engine::id::AppId;
 use windlass_engine::input::Input;
 use windlass_engine::records::AuditEvent;
@@ -42,8 +42,9 @@ struct Inner {
     droplets: Droplets,
     driver: Arc<dyn Driver>,
     routes: RouterLink,
-    starts: Semaphore,
+    starts: Arc<Semaphore>,
     workers: Mutex<Workers>,
+    pending: Mutex<Pending>,
     broken: Notify,
 }
 
@@ -51,8 +52,24 @@ struct Inner {
 #[derive(Default)]
 pub(crate) struct Workers {
     pub(crate) running: BTreeMap<AppId, Arc<Notify>>,
+    /// Set when the start has taken in what was left: no plan is carried out before that.
+    pub(crate) open: bool,
     /// Set when everything is being stopped: no plan is carried out and no fact taken in any more.
     pub(crate) closed: bool,
+}
+
+/// What is under way outside of the database, or has to be tried again. All of it can be lost.
+#[derive(Default)]
+pub(crate) struct Pending {
+    /// Apps and hosts whose routes could not be published.
+    pub(crate) unpublished_apps: BTreeSet<AppId>,
+    pub(crate) unpublished_hosts: BTreeSet<String>,
+    /// Staging runs whose result is being stored.
+    pub(crate) collecting: BTreeSet<String>,
+    /// Set after a reboot: a start keeps its place until its run is up.
+    pub(crate) is_returning: bool,
+    /// Places of runs that are starting, by name.
+    pub(crate) starting: BTreeMap<String, OwnedSemaphorePermit>,
 }
 
 /// What [`Control::open`] needs beside the settings.
@@ -126,8 +143,9 @@ impl Control {
                 &parts.issuer,
             ),
             tenancy: Tenancy::new(parts.store.clone(), wall),
-            starts: Semaphore::new(settings.starts_at_once.max(1)),
+            starts: Arc::new(Semaphore::new(settings.starts_at_once.max(1))),
             workers: Mutex::new(Workers::default()),
+            pending: Mutex::new(Pending::default()),
             broken: Notify::new(),
             driver: parts.driver,
             secrets: parts.secrets,
@@ -208,8 +226,15 @@ impl Control {
         &self.inner.droplets
     }
 
-    pub(crate) fn starts(&self) -> &Semaphore {
+    pub(crate) fn starts(&self) -> &Arc<Semaphore> {
         &self.inner.starts
+    }
+
+    pub(crate) fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.inner
+            .pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn workers(&self) -> &Mutex<Workers> {
@@ -262,21 +287,29 @@ impl Control {
     {
         let id = app.clone();
         let settings = self.commit_settings().clone();
-        let done = self
-            .store()
+        let (committed, value) = self
             .write(move |tx| {
                 let committed = apply(tx, &id, &input, Some(&settings))?;
                 put_audit(tx, extra.audit)?;
                 let value = more(tx, &committed)?;
                 Ok((committed, value))
             })
-            .await;
+            .await?;
+        self.act(&committed);
+        Ok((committed, value))
+    }
+
+    /// Runs a closure in the writer. A disk that failed in the middle of a commit ends control.
+    pub(crate) async fn write<T, F>(&self, change: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        let done = self.store().write(change).await;
         if let Err(WriteError::Store(StoreError::DiskFailed)) = &done {
             self.inner.broken.notify_one();
         }
-        let (committed, value) = done.map_err(WriteError::<Error>::flatten)?;
-        self.act(&committed);
-        Ok((committed, value))
+        done.map_err(WriteError::flatten)
     }
 
     /// What follows a commit: routes in force first, then the worker is woken.
@@ -285,10 +318,8 @@ impl Control {
             return;
         }
         match self.publish(&committed.state, &committed.plan) {
-            Ok(position) => self.follow_acknowledgement(committed, position, None),
-            Err(error) => {
-                tracing::error!(app.id = %committed.state.app, "routes not published: {error}");
-            }
+            Ok(position) => self.follow_acknowledgement(&committed.state, position, None),
+            Err(error) => self.note_unpublished(&committed.state.app, &error),
         }
         self.wake(&committed.state.app);
     }

@@ -23,6 +23,7 @@ use windlass_runtime::{
 
 use crate::archive::Owner;
 use crate::blobs::Digest;
+use crate::clock;
 use crate::control::Control;
 use crate::error::Error;
 use crate::run_name::RunName;
@@ -133,7 +134,8 @@ impl Control {
         let uid = self
             .store()
             .read(|reader| Ok::<_, Error>(reader.uid(app)?))?;
-        Ok(uid.map(|uid| Owner { uid, gid: uid }))
+        let uid = uid.ok_or_else(|| Error::Unavailable("no user id is left".to_owned()))?;
+        Ok(Some(Owner { uid, gid: uid }))
     }
 
     /// A spec with all that runs have in common.
@@ -175,10 +177,19 @@ impl Control {
         })
     }
 
-    fn port_of(&self, run: &str) -> Result<u16, Error> {
-        self.store()
-            .read(|reader| Ok::<_, Error>(reader.port_of(run)?))?
-            .ok_or_else(|| Error::Unavailable("the run has no port".to_owned()))
+    /// The port of a run. It has one since its commit, unless none was left then.
+    async fn port_of(&self, app: &AppId, run: &str) -> Result<u16, Error> {
+        let leased = self
+            .store()
+            .read(|reader| Ok::<_, Error>(reader.port_of(run)?))?;
+        if let Some(port) = leased {
+            return Ok(port);
+        }
+        let (app, run) = (app.clone(), run.to_owned());
+        let range = self.settings().port_range.clone();
+        self.write(move |tx| Ok(tx.lease_port(&app, &run, range, clock::uptime())?))
+            .await?
+            .ok_or_else(|| Error::Unavailable("no port is left for an instance".to_owned()))
     }
 }
 

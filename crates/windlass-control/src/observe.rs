@@ -1,9 +1,12 @@
 //! Facts from the driver and the router enter the engine here, one commit each.
 
-use tokio::sync::mpsc::Receiver;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use windlass_engine::app::RunState;
 use windlass_engine::build::BuildOutcome;
-use windlass_engine::id::{AppId, BuildId, PlanGeneration};
+use windlass_engine::id::{AppId, BuildId};
 use windlass_engine::input::{Input, Observation};
 use windlass_engine::instance::{ExitReason, RunExit};
 use windlass_router::RouterEvent;
@@ -16,11 +19,44 @@ use crate::control::{Control, Extra};
 use crate::error::Error;
 use crate::run_name::RunName;
 
+/// Observations that are taken in at the same time. Those of one run keep their order; those of
+/// different runs share the sync of their commits.
+const LANES: usize = 16;
+/// Observations that may wait in one lane.
+const LANE_LIMIT: usize = 256;
+/// Directories of ended runs that are removed at the same time.
+const REMOVALS_AT_ONCE: usize = 4;
+
+static REMOVALS: Semaphore = Semaphore::const_new(REMOVALS_AT_ONCE);
+
 impl Control {
     /// Takes observations until the driver ends.
     pub(crate) async fn observe_driver(self, mut observations: Receiver<runtime::Observation>) {
+        let lanes: Vec<Sender<runtime::Observation>> = (0..LANES)
+            .map(|_| {
+                let (lane, seen) = channel(LANE_LIMIT);
+                tokio::spawn(self.clone().observe_lane(seen));
+                lane
+            })
+            .collect();
         while let Some(seen) = observations.recv().await {
-            self.take_in(seen).await;
+            let mut hasher = DefaultHasher::new();
+            seen.run().hash(&mut hasher);
+            let number = usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0);
+            if lanes[number].send(seen).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn observe_lane(self, mut observations: Receiver<runtime::Observation>) {
+        while let Some(seen) = observations.recv().await {
+            let control = self.clone();
+            // A panic over one observation must not end the taking in of all others.
+            let taken = tokio::spawn(async move { control.take_in(seen).await });
+            if let Err(error) = taken.await {
+                tracing::error!("taking in an observation broke: {error}");
+            }
         }
     }
 
@@ -31,7 +67,14 @@ impl Control {
                 RouterEvent::Empty {
                     upstream,
                     upgraded: _,
-                } => self.upstream_empty(&upstream).await,
+                } => {
+                    let control = self.clone();
+                    let taken =
+                        tokio::spawn(async move { control.upstream_empty(&upstream).await });
+                    if let Err(error) = taken.await {
+                        tracing::error!("taking in an event of the router broke: {error}");
+                    }
+                }
                 // The router leaves it out by itself; its health is the shim's to judge.
                 RouterEvent::Unreachable { upstream } => {
                     tracing::info!(run = %upstream, "the router can't connect to an instance");
@@ -44,14 +87,24 @@ impl Control {
     }
 
     async fn upstream_empty(&self, upstream: &str) {
-        let Ok(RunName::Instance { app, instance, .. }) = upstream.parse() else {
+        let Ok(RunName::Instance { app, instance, run }) = upstream.parse() else {
             return;
         };
+        // The event may have waited: it must be about this run and its last withdrawal, else
+        // requests that began since would be cut.
         let generation = match self.state(&app) {
-            Ok(Some(state)) => state.plan_generation,
-            Ok(None) => return,
-            Err(_) => PlanGeneration(0),
+            Ok(Some(state)) if state.instances.get(&instance).is_some_and(|i| i.run == run) => {
+                state.plan_generation
+            }
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%upstream, "an empty instance was not looked at: {error}");
+                return;
+            }
         };
+        if !self.routes().is_known_empty(upstream) {
+            return;
+        }
         self.observe(
             &app,
             Observation::InstanceEmpty {
@@ -74,14 +127,31 @@ impl Control {
                 return;
             }
         };
+        let is_up_or_over = !matches!(
+            seen,
+            runtime::Observation::Started { .. }
+                | runtime::Observation::Routable {
+                    routable: false,
+                    ..
+                }
+        );
+        if is_up_or_over {
+            self.pending().starting.remove(seen.run());
+        }
         let taken = match seen {
             runtime::Observation::Started { .. } => self.run_started(&name).await,
             runtime::Observation::Routable { routable, .. } => {
                 self.run_routable(&name, routable).await
             }
-            runtime::Observation::Exited { exit, .. } => {
-                self.run_ended(&name, to_exit(&exit)).await
-            }
+            runtime::Observation::Exited { exit, .. } => match name {
+                RunName::Build { .. } => {
+                    self.collect_aside(name, to_exit(&exit));
+                    return;
+                }
+                RunName::Instance { .. } | RunName::Task(_) | RunName::Job { .. } => {
+                    self.run_ended(&name, to_exit(&exit)).await
+                }
+            },
             runtime::Observation::Lost { .. } => {
                 self.run_ended(&name, RunExit::new(ExitReason::Lost)).await
             }
@@ -90,6 +160,27 @@ impl Control {
             Ok(()) | Err(Error::NotFound { .. }) => {}
             Err(error) => tracing::warn!(run = %name, "an observation was not taken in: {error}"),
         }
+    }
+
+    /// Storing what a build has made takes seconds; other runs must not wait for it.
+    pub(crate) fn collect_aside(&self, name: RunName, exit: RunExit) {
+        let text = name.to_string();
+        if !self.pending().collecting.insert(text.clone()) {
+            return;
+        }
+        let control = self.clone();
+        tokio::spawn(async move {
+            let work = control.clone();
+            let ended = tokio::spawn(async move { work.run_ended(&name, exit).await }).await;
+            control.pending().collecting.remove(&text);
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(run = %text, "its end was not taken in: {error}");
+                }
+                Err(error) => tracing::error!(run = %text, "taking in its end broke: {error}"),
+            }
+        });
     }
 
     async fn run_started(&self, name: &RunName) -> Result<(), Error> {
@@ -114,8 +205,28 @@ impl Control {
     }
 
     /// A run is over: the engine is told, its port rests, its directory goes.
+    ///
+    /// # Errors
+    /// When it was not taken in; then the run is not forgotten either, and is told again.
     pub(crate) async fn run_ended(&self, name: &RunName, exit: RunExit) -> Result<(), Error> {
         let text = name.to_string();
+        match self.tell_end(name, &text, exit).await {
+            // Nobody knows it any more.
+            Ok(()) | Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        // Large directories take their time, and a shim may take some to leave.
+        let control = self.clone();
+        tokio::spawn(async move {
+            let _turn = REMOVALS.acquire().await;
+            if let Err(error) = control.driver().forget(&text).await {
+                tracing::debug!(run = %text, "its directory stays for now: {error}");
+            }
+        });
+        Ok(())
+    }
+
+    async fn tell_end(&self, name: &RunName, text: &str, exit: RunExit) -> Result<(), Error> {
         match name {
             RunName::Instance { app, instance, run } => {
                 let seen = Observation::InstanceExited {
@@ -123,7 +234,8 @@ impl Control {
                     run: *run,
                     exit,
                 };
-                self.end_with(app, seen, release_port(text.clone())).await?;
+                self.end_with(app, seen, release_port(text.to_owned()))
+                    .await?;
             }
             RunName::Task(task) => {
                 let app = self.app_of_task(task)?;
@@ -134,7 +246,7 @@ impl Control {
                 self.end_with(&app, seen, |_, _| Ok(())).await?;
             }
             RunName::Build { build, run } => {
-                self.build_run_ended(build, *run, &text, &exit).await?;
+                self.build_run_ended(build, *run, text, &exit).await?;
             }
             RunName::Job { release, component } => {
                 let app = self.app_of_release(release)?;
@@ -145,9 +257,6 @@ impl Control {
                 };
                 self.end_with(&app, seen, |_, _| Ok(())).await?;
             }
-        }
-        if let Err(error) = self.driver().forget(&text).await {
-            tracing::debug!(run = %text, "its directory stays for now: {error}");
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use windlass_router::{
 use windlass_store::{Column, Filter};
 
 use crate::clock;
-use crate::commit::{Committed, read_state};
+use crate::commit::read_state;
 use crate::control::Control;
 use crate::error::Error;
 use crate::run_name::RunName;
@@ -142,6 +142,57 @@ impl Control {
         self.routes().publish(vec![change]).map_err(Error::internal)
     }
 
+    /// The same for what is durable already: a failure is made up for by the next resync.
+    pub(crate) fn publish_host_in_time(&self, full_host: &str, commit: CommitNumber) {
+        if let Err(error) = self.publish_host(full_host, commit) {
+            tracing::error!(host = full_host, "routes not published: {error}");
+            let host = full_host.to_owned();
+            self.pending().unpublished_hosts.insert(host);
+        }
+    }
+
+    /// Notes that the routes of an app are not in force; its worker publishes them before it does
+    /// anything else.
+    pub(crate) fn note_unpublished(&self, app: &AppId, error: &Error) {
+        tracing::error!(app.id = %app, "routes not published: {error}");
+        self.pending().unpublished_apps.insert(app.clone());
+    }
+
+    /// Publishes what could not be published when it was committed.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it still can't be.
+    pub(crate) fn publish_missed(&self, state: &AppState, plan: &Plan) -> Result<(), Error> {
+        if !self.pending().unpublished_apps.remove(&state.app) {
+            return Ok(());
+        }
+        match self.publish(state, plan) {
+            Ok(position) => {
+                self.follow_acknowledgement(state, position, None);
+                Ok(())
+            }
+            Err(error) => {
+                self.note_unpublished(&state.app, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The same for hosts.
+    pub(crate) fn publish_missed_hosts(&self) {
+        let hosts = std::mem::take(&mut self.pending().unpublished_hosts);
+        if hosts.is_empty() {
+            return;
+        }
+        let commit = self
+            .store()
+            .read(|reader| Ok::<_, Error>(reader.last_commit()?))
+            .unwrap_or_default();
+        for host in hosts {
+            self.publish_host_in_time(&host, commit);
+        }
+    }
+
     fn host_rules(&self, full_host: &str) -> Result<Vec<RouteRule>, Error> {
         let routes: Vec<Route> = self.store().read(|reader| {
             Ok::<_, Error>(reader.all::<Route>(vec![Filter::is(Column::FullHost, full_host)])?)
@@ -187,12 +238,11 @@ impl Control {
     /// cancel directly.
     pub(crate) fn follow_acknowledgement(
         &self,
-        committed: &Committed,
+        state: &AppState,
         position: Position,
         since: Option<Instant>,
     ) {
-        let waiting: Vec<_> = committed
-            .state
+        let waiting: Vec<_> = state
             .releases
             .iter()
             .filter(|release| {
@@ -207,8 +257,8 @@ impl Control {
             return;
         }
         let control = self.clone();
-        let app = committed.state.app.clone();
-        let generation = committed.state.plan_generation;
+        let app = state.app.clone();
+        let generation = state.plan_generation;
         tokio::spawn(async move {
             let wait = Duration::from_secs(ACKNOWLEDGE_ROUND_SECS);
             while let Acknowledgement::NotYet { missing } =

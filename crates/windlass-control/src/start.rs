@@ -9,7 +9,7 @@ use windlass_engine::input::Observation;
 use windlass_engine::instance::InstancePhase;
 use windlass_router::RouterEvent;
 use windlass_runtime as runtime;
-use windlass_runtime::{RunPhase, RunStatus};
+use windlass_runtime::{RunKind, RunPhase, RunStatus};
 
 use crate::clock;
 use crate::commit::write;
@@ -50,8 +50,13 @@ impl Control {
         }
         self.note_boot(boot_id).await?;
         self.release_stray_ports().await?;
+        self.stop_strangers(&runs, &apps).await;
+        self.pending().is_returning = fresh;
         let states = self.all_states()?;
         let position = self.publish_everything(&states)?;
+        // Not earlier: a run that was started before the reboot is noted would count as one from
+        // before it if control died in between, and an older table would follow a newer one.
+        self.open_workers();
         tokio::spawn(self.clone().observe_driver(observations));
         tokio::spawn(self.clone().observe_router(router_events));
         tokio::spawn(self.clone().resync());
@@ -80,15 +85,45 @@ impl Control {
         for app in &apps {
             self.wake(app);
         }
+        // A slot may have become free in the last moment of the last control.
+        self.wake_waiting_builds().await;
         Ok(())
+    }
+
+    /// Ends runs of apps that nobody knows: no worker would.
+    async fn stop_strangers(&self, runs: &[RunStatus], apps: &[AppId]) {
+        let known: BTreeSet<&str> = apps.iter().map(AppId::as_str).collect();
+        let strangers: BTreeSet<&str> = runs
+            .iter()
+            .map(|status| status.app.as_str())
+            .filter(|app| !known.contains(app))
+            .collect();
+        for app in strangers {
+            tracing::warn!(app.id = app, "runs of an unknown app are ended");
+            let nothing = runtime::EnsureRuns {
+                app: app.to_owned(),
+                generation: u64::MAX,
+                ..Default::default()
+            };
+            if let Err(error) = self.driver().ensure(nothing).await {
+                tracing::warn!(app.id = app, "not ended: {error}");
+            }
+        }
     }
 
     /// Ports of runs that no plan names any more and that no driver knows: what was absent after
     /// a reboot never reports its end.
     async fn release_stray_ports(&self) -> Result<(), Error> {
-        let known: BTreeSet<String> =
-            self.driver().observe().await.into_iter().map(|status| status.run).collect();
-        let leased = self.store().read(|reader| Ok::<_, Error>(reader.ports(None)?))?;
+        let known: BTreeSet<String> = self
+            .driver()
+            .observe()
+            .await
+            .into_iter()
+            .map(|status| status.run)
+            .collect();
+        let leased = self
+            .store()
+            .read(|reader| Ok::<_, Error>(reader.ports(None)?))?;
         let mut stray = Vec::new();
         for port in leased.into_iter().filter(|port| !known.contains(&port.run)) {
             let wanted = match (port.run.parse(), self.state(&port.app)?) {
@@ -150,15 +185,27 @@ impl Control {
     async fn take_in_status(&self, status: &RunStatus, fresh: bool) {
         let run = status.run.clone();
         let seen = match (&status.phase, &status.exit) {
-            // Ended by `down`: as absent as after a reboot.
+            // Ended by `down`: as absent as after a reboot. But a task that did run must not run
+            // once more, even if nobody has taken in its start.
             (RunPhase::Ended, Some(exit))
                 if fresh && exit.reason == runtime::ExitReason::Stopped =>
             {
-                self.forget(&run).await;
-                return;
+                if status.kind != RunKind::Task {
+                    self.forget(&run).await;
+                    return;
+                }
+                runtime::Observation::Lost { run }
             }
             (RunPhase::Ended, Some(exit)) => {
-                let Ok(name) = run.parse() else { return };
+                let Ok(name) = run.parse::<RunName>() else {
+                    return;
+                };
+                // Storing a droplet takes seconds; after a reboot the build must be over before
+                // everything that is not counts as lost.
+                if !fresh && matches!(name, RunName::Build { .. }) {
+                    self.collect_aside(name, to_exit(exit));
+                    return;
+                }
                 if let Err(error) = self.run_ended(&name, to_exit(exit)).await {
                     tracing::warn!(%run, "its end was not taken in: {error}");
                 }
@@ -198,8 +245,19 @@ impl Control {
         loop {
             tokio::time::sleep(std::time::Duration::from_secs(RESYNC_SECS)).await;
             self.driver().resync().await;
+            self.publish_missed_hosts();
             self.wake_active();
+            self.wake_waiting_builds().await;
+            self.end_return();
+            // A disk that has failed under somebody else's commit is noticed here.
+            let _ = self.write(|_| Ok(())).await;
         }
+    }
+
+    /// Once nothing that came back is still starting, starts need not keep their places any more.
+    fn end_return(&self) {
+        let mut pending = self.pending();
+        pending.is_returning = pending.is_returning && !pending.starting.is_empty();
     }
 
     fn wake_active(&self) {

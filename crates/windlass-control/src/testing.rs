@@ -60,6 +60,16 @@ impl TestDriver {
         self.lock().healthy = healthy;
     }
 
+    /// Makes it know a run from before.
+    pub fn adopt(&self, status: RunStatus) {
+        self.lock().known.insert(status.run.clone(), status);
+    }
+
+    /// Whether it knows a run, ended or not.
+    pub fn knows(&self, run: &str) -> bool {
+        self.lock().known.contains_key(run)
+    }
+
     /// Names of the runs that run.
     pub fn running(&self) -> Vec<String> {
         let runs = self.lock();
@@ -253,10 +263,22 @@ impl Driver for TestDriver {
 /// # Errors
 /// As [`Control::open`].
 pub async fn open(dir: &Path) -> Result<(Control, Arc<TestDriver>), Error> {
-    let settings = ControlSettings::local(dir);
+    open_with(ControlSettings::local(dir), |_| {}).await
+}
+
+/// The same with other settings, and with a driver that `prepare` has told what it has.
+///
+/// # Errors
+/// As [`Control::open`].
+pub async fn open_with(
+    settings: ControlSettings,
+    prepare: impl FnOnce(&TestDriver),
+) -> Result<(Control, Arc<TestDriver>), Error> {
+    let dir = settings.data_dir.clone();
     let store = Store::open(dir.join("windlass.db"), OpenOptions::default())?;
     let secrets = Secrets::new([("test".to_owned(), [7u8; 32])]).map_err(Error::internal)?;
     let (driver, observations) = TestDriver::new();
+    prepare(&driver);
     let socket = dir.join("router.sock");
     let _ = std::fs::remove_file(&socket);
     let parts = Parts {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use windlass_engine::app::AppState;
 use windlass_engine::id::{AppId, CommitNumber};
 use windlass_engine::input::Input;
@@ -21,6 +21,9 @@ use crate::run_name::RunName;
 /// Pause before a worker tries again after an error, milliseconds.
 const RETRY_MS: u64 = 1_000;
 
+/// How long a run that does not come up keeps others from starting after a reboot, milliseconds.
+const PLACE_MS: u64 = 15_000;
+
 impl Control {
     /// Tells the worker of an app to look again; starts one if there is none.
     pub(crate) fn wake(&self, app: &AppId) {
@@ -28,7 +31,7 @@ impl Control {
             .workers()
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if workers.closed {
+        if workers.closed || !workers.open {
             return;
         }
         if let Some(notify) = workers.running.get(app) {
@@ -55,6 +58,31 @@ impl Control {
         }
         workers.running.remove(app);
         true
+    }
+
+    /// Begins to carry out plans. Before this nothing is: what is left of before must be known.
+    pub(crate) fn open_workers(&self) {
+        self.workers()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .open = true;
+    }
+
+    /// Keeps the place of a start until its run is up: after a reboot everything starts at once.
+    fn keep_place(&self, run: String, place: OwnedSemaphorePermit) {
+        {
+            let mut pending = self.pending();
+            if !pending.is_returning {
+                return;
+            }
+            pending.starting.insert(run.clone(), place);
+        }
+        let control = self.clone();
+        tokio::spawn(async move {
+            // Who hangs must not keep the others from starting.
+            tokio::time::sleep(Duration::from_millis(PLACE_MS)).await;
+            control.pending().starting.remove(&run);
+        });
     }
 
     /// Ends all carrying out of plans and taking in of facts, for good.
@@ -129,6 +157,7 @@ async fn look(control: &Control, app: &AppId) -> Result<Next, Error> {
     };
     let now = clock::now(CommitNumber(0));
     let wanted = plan(&state, now);
+    control.publish_missed(&state, &wanted)?;
     if wanted.wake_at.is_some_and(|at| at <= now.uptime) {
         let committed = control.commit(app, Input::Tick).await?;
         if committed.changed {
@@ -177,7 +206,7 @@ async fn ensure(control: &Control, state: &AppState, wanted: &Plan) -> Result<()
         .into_iter()
         .filter(|name| !known.contains(&name.to_string()))
     {
-        let Ok(_permit) = control.starts().acquire().await else {
+        let Ok(place) = Arc::clone(control.starts()).acquire_owned().await else {
             return Ok(());
         };
         if control
@@ -200,7 +229,12 @@ async fn ensure(control: &Control, state: &AppState, wanted: &Plan) -> Result<()
                 if !ensured(control.driver().as_ref(), desired).await? {
                     return Ok(());
                 }
+                if matches!(name, RunName::Instance { .. }) {
+                    control.keep_place(name.to_string(), place);
+                }
             }
+            // Something is short for the moment; the run is none the worse for it.
+            Err(error @ Error::Unavailable(_)) => return Err(error),
             Err(error) => control.launch_failed(&state.app, &name, &error).await,
         }
     }
@@ -228,7 +262,10 @@ fn runs_of(state: &AppState, wanted: &Plan) -> (Vec<RunName>, Vec<StopRun>) {
             grace_ms,
         }),
     };
-    for instance in &wanted.instances {
+    let mut instances: Vec<_> = wanted.instances.iter().collect();
+    // What cancel falls back on comes up first.
+    instances.sort_by_key(|instance| state.base.as_ref() != Some(&instance.revision));
+    for instance in instances {
         let name = RunName::Instance {
             app: state.app.clone(),
             instance: instance.id,

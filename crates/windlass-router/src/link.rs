@@ -291,6 +291,14 @@ impl RouterLink {
         self.shared.changed.notify_waiters();
     }
 
+    /// Whether an upstream is withdrawn and has been told to be empty since. An event that has
+    /// waited may be older than that.
+    pub fn is_known_empty(&self, upstream: &str) -> bool {
+        let state = self.shared.lock();
+        !state.is_awaited_empty(upstream)
+            && !state.writer.table().pickable_upstreams().contains(upstream)
+    }
+
     /// The table as it was published last.
     pub fn table(&self) -> Table {
         self.shared.lock().writer.table().clone()

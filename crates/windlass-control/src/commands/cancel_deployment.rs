@@ -6,8 +6,8 @@ use windlass_engine::input::{CancelCommand, Input, Observation};
 use windlass_engine::rejection::Rejection;
 use windlass_engine::release::Urgency;
 
-use super::Caller;
-use crate::commit::{Committed, apply, write};
+use super::{Caller, recorded};
+use crate::commit::{Committed, apply};
 use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
 use crate::history::ReleaseRecord;
@@ -64,16 +64,17 @@ impl Control {
         });
         let settings = self.commit_settings().clone();
         let target = app.clone();
-        let committed = write(self.store(), move |tx| {
-            let committed = apply(tx, &target, &input, Some(&settings))?;
-            put_audit(tx, extra.audit)?;
-            Ok(committed)
-        })
-        .await
-        .map_err(|error| self.name_outcome(id, error))?;
+        let own = id.clone();
+        let (committed, mut record) = self
+            .write(move |tx| {
+                let committed = apply(tx, &target, &input, Some(&settings))?;
+                put_audit(tx, extra.audit)?;
+                Ok((committed, recorded(tx, &own)?))
+            })
+            .await
+            .map_err(|error| self.name_outcome(id, error))?;
         let since = Instant::now();
         let time_to_safe_us = self.make_safe(id, &committed, since).await?;
-        let mut record = self.release(id)?;
         if let (Some(restore), Some(micros)) = (&mut record.release.restore, time_to_safe_us) {
             restore.time_to_safe_us.get_or_insert(micros);
         }
@@ -121,14 +122,14 @@ impl Control {
             Ok(position) => position,
             Err(error) => {
                 // The cancel is durable; the worker publishes again.
-                tracing::error!(deployment.id = %id, "routes not published: {error}");
+                self.note_unpublished(&committed.state.app, &error);
                 self.wake(&committed.state.app);
                 return Ok(None);
             }
         };
         self.wake(&committed.state.app);
         if !self.await_acknowledged(position).await || !is_zero {
-            self.follow_acknowledgement(committed, position, Some(since));
+            self.follow_acknowledgement(&committed.state, position, Some(since));
             return Ok(None);
         }
         let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -4,6 +4,7 @@ use windlass_engine::id::ReleaseId;
 use windlass_engine::input::Input;
 use windlass_engine::rejection::Rejection;
 
+use super::recorded;
 use crate::control::{Control, Extra};
 use crate::error::Error;
 use crate::history::ReleaseRecord;
@@ -20,11 +21,12 @@ impl Control {
     ) -> Result<ReleaseRecord, Error> {
         let record = self.release(id)?;
         let input = Input::ContinueRelease(id.clone());
+        let own = id.clone();
         let done = self
-            .commit_with(&record.app, input, extra, |_, _| Ok(()))
+            .commit_with(&record.app, input, extra, move |tx, _| recorded(tx, &own))
             .await;
         match done {
-            Ok(_) => self.release(id),
+            Ok((_, record)) => Ok(record),
             Err(Error::Rejected(Rejection::UnknownRelease(_))) => {
                 let state = self.release(id)?.release.state;
                 Err(Rejection::NotContinuable { state }.into())

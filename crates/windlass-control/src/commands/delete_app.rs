@@ -13,6 +13,9 @@ use crate::commit::{Committed, apply, write};
 use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
 
+/// Kind of the operation that deletes an app.
+pub(crate) const APP_DELETE: &str = "app.delete";
+
 impl Control {
     /// Deletes an app and says under which operation its end can be watched.
     ///
@@ -26,27 +29,28 @@ impl Control {
     ) -> Result<OperationId, Error> {
         let operation = OperationId::new(uuid::Uuid::new_v4().to_string());
         let (app, caller, own) = (id.clone(), caller.clone(), operation.clone());
-        let (committed, hosts) = write(self.store(), move |tx| {
-            let wall = clock::wall();
-            let (committed, hosts) = end_app(tx, &app, &caller)?;
-            tx.put(&Operation {
-                id: own,
-                kind: "app.delete".to_owned(),
-                subject: app.to_string(),
-                state: OperationState::Processing,
-                stamps: Stamps {
-                    created_at: wall,
-                    updated_at: wall,
-                    created_commit: tx.commit_number(),
-                },
-            })?;
-            put_audit(tx, extra.audit)?;
-            Ok((committed, hosts))
-        })
-        .await?;
+        let (committed, hosts) = self
+            .write(move |tx| {
+                let wall = clock::wall();
+                let (committed, hosts) = end_app(tx, &app, &caller)?;
+                tx.put(&Operation {
+                    id: own,
+                    kind: APP_DELETE.to_owned(),
+                    subject: app.to_string(),
+                    state: OperationState::Processing,
+                    stamps: Stamps {
+                        created_at: wall,
+                        updated_at: wall,
+                        created_commit: tx.commit_number(),
+                    },
+                })?;
+                put_audit(tx, extra.audit)?;
+                Ok((committed, hosts))
+            })
+            .await?;
         self.act(&committed);
         for host in hosts {
-            self.publish_host(&host, committed.commit)?;
+            self.publish_host_in_time(&host, committed.commit);
         }
         self.settle_operation(id).await?;
         Ok(operation)

@@ -36,18 +36,19 @@ impl Control {
         let id = command.task.clone();
         let settings = self.commit_settings().clone();
         let owner = app.clone();
-        let committed = write(self.store(), move |tx| {
-            let mut record = live_app(tx, &owner)?;
-            record.last_task_sequence += 1;
-            command.sequence = record.last_task_sequence;
-            put_app(tx, &record)?;
-            let task = command.task.clone();
-            let committed = apply(tx, &owner, &Input::RunTask(command), Some(&settings))?;
-            change_metadata(tx, &task, metadata)?;
-            put_audit(tx, extra.audit)?;
-            Ok(committed)
-        })
-        .await?;
+        let committed = self
+            .write(move |tx| {
+                let mut record = live_app(tx, &owner)?;
+                record.last_task_sequence += 1;
+                command.sequence = record.last_task_sequence;
+                put_app(tx, &record)?;
+                let task = command.task.clone();
+                let committed = apply(tx, &owner, &Input::RunTask(command), Some(&settings))?;
+                change_metadata(tx, &task, metadata)?;
+                put_audit(tx, extra.audit)?;
+                Ok(committed)
+            })
+            .await?;
         let mut hints = self.store().hints();
         self.act(&committed);
         // Usually the task runs within milliseconds, and the answer shows it.

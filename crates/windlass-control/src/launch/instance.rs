@@ -46,7 +46,7 @@ impl Control {
                 Error::Conflict(format!("{} has no start command", instance.component))
             })?;
         let run = name.to_string();
-        let port = self.port_of(&run)?;
+        let port = self.port_of(&record.id, &run).await?;
         let directories = self
             .lay_out(&record.id, &artifact, self.run_dir(&run))
             .await?;

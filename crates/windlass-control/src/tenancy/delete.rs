@@ -20,7 +20,7 @@ use super::{
     spaces,
 };
 use crate::commands::Caller;
-use crate::commands::delete_app::end_app;
+use crate::commands::delete_app::{APP_DELETE, end_app};
 use crate::commit::{Committed, write};
 use crate::control::Control;
 use crate::error::Error;
@@ -130,6 +130,12 @@ impl Control {
         let place = match operation.kind.as_str() {
             SPACE_DELETE => Column::Space,
             ORGANIZATION_DELETE => Column::Organization,
+            APP_DELETE => {
+                // The last exit may have been taken in just before a crash, or never have come.
+                self.settle_operation(&operation.subject.as_str().into())
+                    .await?;
+                return self.tenancy().operation(id);
+            }
             _ => return Ok(Some(operation)),
         };
         if !self.is_ended(place, operation.subject.clone()).await? {
@@ -180,7 +186,7 @@ impl Control {
                 .read(|reader| Ok::<_, Error>(reader.last_commit()?))?,
         };
         for host in &ended.hosts {
-            self.publish_host(host, commit)?;
+            self.publish_host_in_time(host, commit);
         }
         Ok(ended.operation)
     }

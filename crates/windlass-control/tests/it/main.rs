@@ -1,5 +1,6 @@
 //! Use cases over a real store, a real engine and a driver that runs nothing.
 
 mod cancel;
+mod loss;
 mod tasks;
 mod world;

@@ -9,6 +9,7 @@ use windlass_control::commands::Caller;
 use windlass_control::commands::apps::NewApp;
 use windlass_control::commands::deploy::NewDeployment;
 use windlass_control::history::{ReleaseDetail, ReleaseRecord};
+use windlass_control::settings::ControlSettings;
 use windlass_control::tenancy::{NewOrganization, NewSpace};
 use windlass_control::testing::{self, TestDriver};
 use windlass_control::{Control, Extra};
@@ -40,7 +41,19 @@ impl World {
     /// An app with a staged artifact `v1`, two instances, started.
     pub(crate) async fn start(instances: u32) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let (control, driver) = testing::open(dir.path()).await.expect("control opens");
+        let settings = ControlSettings::local(dir.path());
+        Self::start_with(dir, settings, instances).await
+    }
+
+    /// The same with other settings for the directory.
+    pub(crate) async fn start_with(
+        dir: TempDir,
+        settings: ControlSettings,
+        instances: u32,
+    ) -> Self {
+        let (control, driver) = testing::open_with(settings, |_| {})
+            .await
+            .expect("control opens");
         let actor = Actor {
             id: "u".to_owned(),
             kind: "user".to_owned(),
@@ -114,6 +127,21 @@ impl World {
             })
             .await;
         world
+    }
+
+    /// Opens control anew over the same directory, as after a crash of control.
+    pub(crate) async fn reopen(self, prepare: impl FnOnce(&TestDriver)) -> Self {
+        let settings = self.control.settings().clone();
+        let Self { app, dir, .. } = self;
+        let (control, driver) = testing::open_with(settings, prepare)
+            .await
+            .expect("control opens");
+        Self {
+            control,
+            driver,
+            app,
+            dir,
+        }
     }
 
     async fn put_artifact(&self, id: &str) {

@@ -69,6 +69,13 @@ impl State {
         self.send_ask(&withdrawn);
     }
 
+    /// Whether nobody was told yet that a withdrawn upstream is empty.
+    pub(super) fn is_awaited_empty(&self, upstream: &str) -> bool {
+        self.draining
+            .get(upstream)
+            .is_some_and(|draining| draining.told.is_none())
+    }
+
     /// Turns what is known into events.
     fn settle(&mut self, living: &[String]) {
         let mut pending = Vec::new();
