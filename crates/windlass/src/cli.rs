@@ -186,7 +186,7 @@ The key file is not part of it: keep a copy of that elsewhere.")]
     /// The whole promise on a throw-away Windlass, under load
     #[command(hide = true)]
     Demo {
-        /// Directory of the example application.
+        /// Directory with the files of the example application: its program and its Procfile.
         #[arg(long, value_name = "DIR")]
         app: PathBuf,
         /// Leave it running at the end.

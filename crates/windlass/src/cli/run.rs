@@ -1,6 +1,6 @@
 //! From parsed words to their doing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::client::AdminClient;
@@ -33,7 +33,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     } = cli;
     let flag = data_dir.as_deref();
     // Shims must stay single-threaded: no runtime for them. The roles make their own. Restoring
-    // blocks.
+    // and the demo block.
     match &command {
         Command::Shim { run_dir } => return Ok(crate::roles::shim(run_dir)),
         Command::Stage { arguments } => {
@@ -44,6 +44,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Restore { file, settings } => {
             return files::restore(flag, settings, output, file).map(|()| ExitCode::SUCCESS);
         }
+        Command::Demo { app, stay } => return demo(app, *stay, output),
         Command::CheckConfig(flags) => {
             return process::check_config(flag, flags, output).map(|()| ExitCode::SUCCESS);
         }
@@ -56,6 +57,19 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     runtime
         .block_on(administer(data_dir, output, command))
         .map(|()| ExitCode::SUCCESS)
+}
+
+fn demo(app: &Path, stay: bool, output: Output) -> Result<ExitCode, CliError> {
+    let options = crate::demo::Options {
+        app: app.to_path_buf(),
+        stay,
+        output,
+    };
+    match crate::demo::run(&options) {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => Ok(ExitCode::FAILURE),
+        Err(error) => Err(CliError::Failed(error.to_string())),
+    }
 }
 
 async fn administer(

@@ -3,5 +3,16 @@
 //! Each test has a Windlass of its own on ports that the system chose. `WINDLASS_BINARY` names
 //! another build of the program, as `./dev test` does with the release build.
 
+mod adoption;
 mod canary;
+mod commands;
+mod kills;
+mod limits;
+mod program;
+mod releases;
+mod short_base;
+mod survivors;
+mod tasks;
+mod tenants;
+mod updown;
 mod world;

@@ -1,0 +1,159 @@
+//! The program itself: one per data directory, refusals with a reason, backup and restore.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+
+use windlass::demo::platform::Platform;
+use windlass::demo::server::{Role, Server};
+
+use crate::world::{TWO, World, until};
+
+/// Exit status of settings, database or key that can't be used.
+const EXIT_CONFIGURATION: i32 = 78;
+
+fn try_up(server: &Server) -> (Option<i32>, String) {
+    let key = server.key_file();
+    let key = key.to_str().expect("path");
+    let output = server
+        .run(&["up", "--ports", "auto", "--key-file", key])
+        .expect("started");
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    (output.status.code(), text)
+}
+
+#[test]
+fn a_second_up_is_refused_with_the_pid_of_the_first() {
+    let world = World::new();
+    let pid = world.server.pid(Role::Supervisor).expect("runs");
+    let (status, text) = try_up(&world.server);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains(&format!("pid {pid}")), "{text}");
+    world.end();
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused() {
+    let mut world = World::new();
+    world.server.down().expect("down");
+    let path = world.server.data_dir().join("state/windlass.db");
+    let mut file = std::fs::File::options()
+        .write(true)
+        .open(path)
+        .expect("database");
+    // Where SQLite keeps the number of the schema.
+    file.seek(SeekFrom::Start(60)).expect("seek");
+    file.write_all(&1_000_000_u32.to_be_bytes()).expect("write");
+    drop(file);
+    let (status, text) = try_up(&world.server);
+    assert_eq!(status, Some(EXIT_CONFIGURATION), "{text}");
+    assert!(text.contains("newer"), "{text}");
+    assert_eq!(world.server.census(), []);
+}
+
+#[test]
+fn a_missing_or_wrong_key_is_refused() {
+    let mut world = World::new();
+    world.server.down().expect("down");
+    let key = world.server.key_file();
+    let kept = std::fs::read(&key).expect("key");
+    std::fs::remove_file(&key).expect("removed");
+    let (status, text) = try_up(&world.server);
+    assert_eq!(status, Some(EXIT_CONFIGURATION), "{text}");
+    assert!(!key.exists(), "another key was made: {text}");
+    std::fs::write(&key, kept).expect("key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("mode");
+    world.server.up().expect("up");
+    world.end();
+}
+
+#[test]
+fn what_was_backed_up_runs_again_elsewhere() {
+    let mut world = World::new();
+    let app = world.push("hello", 2);
+    let platform = &world.platform;
+    let droplet = world.stage(&app, TWO);
+    let canary = platform.canary(&app, &droplet, &[50]).expect("canary");
+    platform.wait_paused(&canary, 1).expect("paused");
+    platform
+        .cancel(&canary, "kept")
+        .expect("answer")
+        .ok()
+        .expect("canceled");
+    platform
+        .wait_deployment(&canary, "CANCELED")
+        .expect("outcome");
+    let variables = format!("/v3/apps/{}/environment_variables", app.guid);
+    let secret = serde_json::json!({ "var": { "SECRET": "of the base" } });
+    platform.api.patch(&variables, &secret).expect("variables");
+    let file = world.server.home().join("backup.tar");
+    let name = file.to_str().expect("path");
+    world.server.json(&["backup", name]).expect("backup");
+    // It never overwrites.
+    assert!(
+        !world
+            .server
+            .run(&["backup", name])
+            .expect("run")
+            .status
+            .success()
+    );
+    world.server.down().expect("down");
+
+    let home = world.server.home().join("restored");
+    let mut restored = Server::new(world.server.program(), &home, &[]).expect("home");
+    std::fs::copy(world.server.key_file(), restored.key_file()).expect("key");
+    let key = restored.key_file();
+    let key = key.to_str().expect("path");
+    restored
+        .json(&["restore", name, "--key-file", key])
+        .expect("restore");
+    restored.up().expect("up");
+    let platform = Platform::of(&restored, None).expect("platform");
+    platform.wait_running(&app).expect("running");
+    let router = platform.env["WINDLASS_ROUTER_HTTP"]
+        .trim_start_matches("http://")
+        .parse()
+        .expect("address");
+    until("the app behind the router", || {
+        crate::world::ask(router, &app.host, "/").1 == "1"
+    });
+    let now = platform.api.get(&variables).expect("variables");
+    assert_eq!(now["var"]["SECRET"], "of the base");
+    let record = restored
+        .json(&["deployment", "show", &canary])
+        .expect("record");
+    assert_eq!(record["cancel"]["reason"], "kept");
+    // A directory that is in use is not filled again.
+    let again = restored
+        .run(&["restore", name, "--key-file", key])
+        .expect("run");
+    assert!(!again.status.success());
+    restored.down().expect("down");
+    assert_eq!(restored.census(), []);
+}
+
+#[test]
+fn settings_that_contradict_are_refused_before_anything_starts() {
+    let world = World::new();
+    let wrong = [
+        ["check-config", "--listen-cf", "nowhere"],
+        ["check-config", "--isolation", "magic"],
+        ["check-config", "--domain", "localhost"],
+    ];
+    for arguments in wrong {
+        let output = world.server.run(&arguments).expect("run");
+        assert_eq!(
+            output.status.code(),
+            Some(EXIT_CONFIGURATION),
+            "{arguments:?}"
+        );
+        assert!(!output.stderr.is_empty());
+    }
+    let settings = world.server.json(&["check-config"]).expect("settings");
+    assert!(settings["settings"].is_array(), "{settings}");
+    world.end();
+}
