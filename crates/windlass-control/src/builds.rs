@@ -213,7 +213,7 @@ impl Control {
     /// Looks again at every app whose build waits for a slot.
     pub(crate) async fn wake_waiting_builds(&self) {
         let open = self.store().read(|reader| {
-            let staging = Filter::is(Column::State, "STAGING");
+            let staging = Filter::is(Column::State, "staging");
             Ok::<_, Error>(reader.all::<BuildRecord>(vec![staging])?)
         });
         let apps: BTreeSet<AppId> = match open {
@@ -250,7 +250,7 @@ impl Control {
     }
 }
 
-fn cache_key(app: &AppId) -> String {
+pub(crate) fn cache_key(app: &AppId) -> String {
     format!("build_cache/{app}")
 }
 

@@ -8,12 +8,18 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use windlass_engine::app::AppState;
-use windlass_engine::id::{AppId, ArtifactId};
-use windlass_engine::records::{AppRecord, Artifact, ArtifactState};
+use windlass_engine::id::{AppId, ArtifactId, SecretRef};
+use windlass_engine::records::{
+    AppRecord, Artifact, ArtifactState, AuditEvent, BuildRecord, NumberedRevision, Operation,
+    Package, SecretValue, ServiceInstance,
+};
 use windlass_engine::time::Timestamp;
-use windlass_store::{Column, Filter, ListQuery, Order, Page, ReleaseRow, TaskRow};
+use windlass_store::{
+    Column, Filter, ListQuery, Order, Page, Reader, ReleaseRow, Row, StoreError, TaskRow,
+};
 
 use crate::blobs::Digest;
+use crate::builds::cache_key;
 use crate::clock;
 use crate::commit::write;
 use crate::control::Control;
@@ -31,6 +37,8 @@ const ARTIFACTS_PER_APP: usize = 5;
 const BATCH: u32 = 200;
 /// Age of an unreferenced blob before it is removed, seconds: its row may be on its way.
 const BLOB_AGE_SECS: u64 = 3_600;
+/// Age of an unreferenced secret value before it is removed, milliseconds.
+const SECRET_AGE_MS: i64 = 3_600_000;
 /// Log bytes kept per app.
 const LOG_BYTES_PER_APP: u64 = 64 * 1024 * 1024;
 /// Days that logs are kept.
@@ -58,8 +66,12 @@ impl Control {
         self.sweep_events(end).await?;
         let states = self.all_states()?;
         for state in &states {
-            self.sweep_app(state, end).await?;
+            // One app that can't be tidied must not keep all others from it.
+            if let Err(error) = self.sweep_app(state, end).await {
+                tracing::warn!(app.id = %state.app, "old things were not removed: {error}");
+            }
         }
+        self.sweep_secrets(&states).await?;
         self.sweep_blobs(&states).await?;
         let (logs, now) = (self.settings().logs_dir(), SystemTime::now());
         let live = self.live_runs().await;
@@ -80,9 +92,60 @@ impl Control {
             })
             .await?;
             if removed < u64::from(BATCH) {
+                break;
+            }
+        }
+        loop {
+            let removed = write(self.store(), move |tx| {
+                let audit = vec![Filter::before(Column::CreatedAt, end)];
+                let operations = vec![
+                    Filter::before(Column::UpdatedAt, end),
+                    Filter::one_of(Column::State, ["complete", "failed"]),
+                ];
+                Ok(tx.delete_where::<AuditEvent>(audit, BATCH)?
+                    + tx.delete_where::<Operation>(operations, BATCH)?)
+            })
+            .await?;
+            if removed == 0 {
                 return Ok(());
             }
         }
+    }
+
+    /// Removes secret values that nothing refers to any more. Young ones stay: what refers to them
+    /// may be on its way.
+    async fn sweep_secrets(&self, states: &[AppState]) -> Result<(), Error> {
+        let end = Timestamp(clock::wall().0.saturating_sub(SECRET_AGE_MS));
+        let mut used: HashSet<SecretRef> = states.iter().flat_map(secrets_in_use).collect();
+        let old = self
+            .store()
+            .read_list(move |reader| {
+                each::<NumberedRevision>(reader, |it| used.extend(it.env.into_values()))?;
+                each::<ServiceInstance>(reader, |it| used.extend([it.credentials]))?;
+                let mut old = Vec::new();
+                each::<SecretValue>(reader, |it| {
+                    if it.created_at < end && !used.contains(&it.reference) {
+                        old.push(it.reference);
+                    }
+                })?;
+                Ok::<_, StoreError>(old)
+            })
+            .await?;
+        for batch in old.chunks(BATCH as usize) {
+            let batch = batch.to_vec();
+            write(self.store(), move |tx| {
+                for reference in &batch {
+                    // The same value may have been set again meanwhile: then it is young.
+                    let value: Option<SecretValue> = tx.get(reference)?;
+                    if value.is_some_and(|value| value.created_at < end) {
+                        tx.delete::<SecretValue>(reference)?;
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     async fn sweep_app(&self, state: &AppState, end: Timestamp) -> Result<(), Error> {
@@ -155,7 +218,7 @@ impl Control {
         let used = artifacts_in_use(state);
         let query = ListQuery::filtered(vec![
             Filter::is(Column::App, state.app.as_str()),
-            Filter::is(Column::State, "STAGED"),
+            Filter::is(Column::State, "staged"),
         ])
         .ordered(Order::descending(Column::CreatedAt))
         .page(Page::first(Page::MAX_LIMIT));
@@ -193,8 +256,26 @@ impl Control {
 
     /// Removes the rows of an app that was deleted long ago.
     async fn forget_app(&self, app: &AppId) -> Result<(), Error> {
+        let owner = app.clone();
+        loop {
+            let app = owner.clone();
+            let removed = write(self.store(), move |tx| {
+                let its = || vec![Filter::is(Column::App, app.as_str())];
+                Ok(tx.delete_where::<NumberedRevision>(its(), BATCH)?
+                    + tx.delete_where::<BuildRecord>(its(), BATCH)?
+                    + tx.delete_where::<Artifact>(its(), BATCH)?
+                    + tx.delete_where::<Package>(its(), BATCH)?
+                    + tx.delete_where::<ReleaseRow>(its(), BATCH)?
+                    + tx.delete_where::<TaskRow>(its(), BATCH)?)
+            })
+            .await?;
+            if removed == 0 {
+                break;
+            }
+        }
         let app = app.clone();
         write(self.store(), move |tx| {
+            tx.delete_meta(&cache_key(&app))?;
             tx.delete_app_state(&app)?;
             tx.release_uid(&app)?;
             tx.delete::<AppRecord>(&app)?;
@@ -240,6 +321,40 @@ impl Control {
             .into_iter()
             .map(|status| status.run)
             .collect()
+    }
+}
+
+/// Secret values that an app may still need: in its configuration, in revisions in use, in tasks.
+fn secrets_in_use(state: &AppState) -> Vec<SecretRef> {
+    let revisions = state.revisions.values().map(|it| &it.configuration);
+    let configurations = std::iter::once(&state.configuration).chain(revisions);
+    let mut used = Vec::new();
+    for configuration in configurations {
+        used.extend(configuration.env.values().cloned());
+        used.extend(configuration.bindings.values().cloned());
+    }
+    for task in &state.tasks {
+        used.extend(task.env.values().cloned());
+        used.extend(task.bindings.values().cloned());
+    }
+    used
+}
+
+/// Visits every row of a table within one snapshot.
+fn each<T: Row>(reader: &Reader<'_>, mut visit: impl FnMut(T)) -> Result<(), StoreError> {
+    let mut offset = 0;
+    loop {
+        let query = ListQuery::filtered(Vec::new()).page(Page {
+            offset,
+            limit: Page::MAX_LIMIT,
+        });
+        let rows = reader.list::<T>(&query)?.rows;
+        offset += rows.len() as u64;
+        let is_last = rows.len() < Page::MAX_LIMIT as usize;
+        rows.into_iter().for_each(&mut visit);
+        if is_last {
+            return Ok(());
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use windlass_router::{
     Acknowledgement, Change, Destination, Group, GroupId, HostRoutes, Position, RouteRule, Table,
     TargetKind, Upstream, Version,
 };
-use windlass_store::{Column, Filter};
+use windlass_store::{Column, Filter, ListQuery, Page, Reader, StoreError};
 
 use crate::clock;
 use crate::commit::read_state;
@@ -211,9 +211,9 @@ impl Control {
                 }
             }
         }
-        let (routes, commit): (Vec<Route>, CommitNumber) = self.store().read(|reader| {
-            Ok::<_, Error>((reader.all::<Route>(Vec::new())?, reader.last_commit()?))
-        })?;
+        let (routes, commit): (Vec<Route>, CommitNumber) = self
+            .store()
+            .read(|reader| Ok::<_, Error>((all_routes(reader)?, reader.last_commit()?)))?;
         for route in &routes {
             let Some(rule) = rule(route) else { continue };
             let host = table.hosts.entry(route.full_host.clone()).or_default();
@@ -325,6 +325,23 @@ impl Control {
                 None => None,
             })
         })
+    }
+}
+
+/// Every route, however many there are: what is missing here is cut off.
+fn all_routes(reader: &Reader<'_>) -> Result<Vec<Route>, StoreError> {
+    let mut routes = Vec::new();
+    loop {
+        let query = ListQuery::filtered(Vec::new()).page(Page {
+            offset: routes.len() as u64,
+            limit: Page::MAX_LIMIT,
+        });
+        let page = reader.list::<Route>(&query)?.rows;
+        let is_last = page.len() < Page::MAX_LIMIT as usize;
+        routes.extend(page);
+        if is_last {
+            return Ok(routes);
+        }
     }
 }
 

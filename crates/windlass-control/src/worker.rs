@@ -219,6 +219,10 @@ async fn ensure(control: &Control, state: &AppState, wanted: &Plan) -> Result<()
         match control.launch_spec(state, &name).await {
             Ok(spec) => {
                 let start: Vec<LaunchSpec> = vec![spec];
+                if matches!(name, RunName::Instance { .. }) {
+                    // Before it starts: it may be up in no time.
+                    control.keep_place(name.to_string(), place);
+                }
                 let desired = EnsureRuns {
                     app: app.clone(),
                     generation,
@@ -227,10 +231,8 @@ async fn ensure(control: &Control, state: &AppState, wanted: &Plan) -> Result<()
                     stop: vec![],
                 };
                 if !ensured(control.driver().as_ref(), desired).await? {
+                    control.pending().starting.remove(&name.to_string());
                     return Ok(());
-                }
-                if matches!(name, RunName::Instance { .. }) {
-                    control.keep_place(name.to_string(), place);
                 }
             }
             // Something is short for the moment; the run is none the worse for it.

@@ -29,7 +29,7 @@ async fn a_paused_canary_is_canceled_at_once_and_whole() {
         })
         .await;
     let record = world.release("r1");
-    let shares = &record.shares["web".into()];
+    let shares = &record.shares["web"];
     assert_eq!(shares[&record.release.target], 2_500);
     let id = ReleaseId::from("r1");
     let canceled = world
@@ -47,7 +47,10 @@ async fn a_paused_canary_is_canceled_at_once_and_whole() {
     );
     world
         .until("it is over", |state| {
-            state.releases.iter().all(|r| r.is_finalized())
+            state
+                .releases
+                .iter()
+                .all(windlass_engine::release::Release::is_finalized)
         })
         .await;
     let over = world.release("r1");
@@ -137,7 +140,10 @@ async fn a_new_control_goes_on_where_the_old_one_was() {
         .await;
     world
         .until("it is over", |state| {
-            state.releases.iter().all(|r| r.is_finalized())
+            state
+                .releases
+                .iter()
+                .all(windlass_engine::release::Release::is_finalized)
         })
         .await;
     assert!(world.dir.path().exists());

@@ -1,25 +1,31 @@
 //! What a crash, a lost hint or a shortage must not break.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use windlass_control::Extra;
 use windlass_control::commands::cancel_deployment::Cancel;
 use windlass_control::settings::ControlSettings;
 use windlass_engine::build::BuildSource;
-use windlass_engine::id::{ArtifactId, BuildId, OperationId, PackageId, ReleaseId, TaskId};
+use windlass_engine::id::{
+    ArtifactId, BuildId, DestinationId, OperationId, PackageId, ReleaseId, RouteId, SecretRef,
+    TaskId,
+};
 use windlass_engine::input::{CreateBuildCommand, RunTaskCommand};
 use windlass_engine::records::{
-    BuildRecord, BuildRecordState, Metadata, Operation, OperationState, Stamps,
+    Artifact, ArtifactState, BuildRecord, BuildRecordState, Destination, Domain, Metadata,
+    Operation, OperationState, Protocol, Route, SecretValue, Stamps,
 };
 use windlass_engine::release::ReleaseState;
 use windlass_engine::strategy::Strategy;
 use windlass_engine::task::{TASK_UNKNOWN, TaskState};
+use windlass_engine::time::Timestamp;
 use windlass_runtime::{Exit, ExitReason, PortCheck, RunKind, RunPhase, RunStatus};
 
 use crate::world::{World, caller};
 
 /// Longest wait for a condition that no commit tells.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn until(what: &str, is: impl Fn() -> bool) {
     let wait = async {
@@ -91,6 +97,15 @@ async fn a_build_that_waits_for_a_slot_goes_on_after_a_crash() {
         metadata: Metadata::default(),
         stamps: Stamps::default(),
     };
+    // Nothing else may happen to the app: any commit would look at the build as well.
+    world
+        .control
+        .stop_app(&world.app, Extra::default())
+        .await
+        .expect("it stops");
+    world
+        .until("nothing runs", |state| state.instances.is_empty())
+        .await;
     world
         .control
         .create_build(command, record, Extra::default())
@@ -209,10 +224,14 @@ async fn after_a_reboot_only_so_many_start_at_once() {
         world.driver.running().len() >= limit
     })
     .await;
+    let all_at_first = world.driver.running();
     for up in 1..=3 {
-        let starting = world.driver.running();
-        assert_eq!(starting.len(), limit + up - 1, "the others wait");
-        world.driver.set_routable(&starting[up - 1], true);
+        assert_eq!(
+            world.driver.running().len(),
+            limit + up - 1,
+            "the others wait"
+        );
+        world.driver.set_routable(&all_at_first[up - 1], true);
         until("the next one starts", || {
             world.driver.running().len() >= limit + up
         })
@@ -262,4 +281,100 @@ async fn a_cancel_is_accepted_when_no_port_is_left() {
         canceled.record.release.state,
         ReleaseState::Restoring { .. }
     ));
+}
+
+/// More routes than one list holds: a start of control must not cut any of them off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_publishes_every_route() {
+    let world = World::start(1).await;
+    let (record, _) = world.control.app(&world.app).expect("there");
+    let (app, space) = (world.app.clone(), record.space);
+    let routes = u64::from(windlass_store::Page::MAX_LIMIT) + 1;
+    world
+        .control
+        .store()
+        .write(move |tx| {
+            tx.put(&Domain {
+                id: "d".into(),
+                name: "example.test".to_owned(),
+                internal: false,
+                organization: None,
+                shared_with: Vec::new(),
+                metadata: Metadata::default(),
+                stamps: Stamps::default(),
+            })?;
+            for number in 0..routes {
+                let host = format!("h{number}");
+                tx.put(&Route {
+                    id: RouteId::new(host.clone()),
+                    space: space.clone(),
+                    domain: "d".into(),
+                    full_host: format!("{host}.example.test"),
+                    host,
+                    path: String::new(),
+                    destinations: vec![Destination {
+                        id: DestinationId::new(number.to_string()),
+                        app: app.clone(),
+                        component: "web".into(),
+                        weight: None,
+                        port: None,
+                        protocol: Protocol::Http1,
+                    }],
+                    options: BTreeMap::new(),
+                    metadata: Metadata::default(),
+                    stamps: Stamps::default(),
+                })?;
+            }
+            Ok::<_, windlass_store::StoreError>(())
+        })
+        .await
+        .expect("routes");
+    let world = world.reopen(|_| {}).await;
+    let table = world.control.routes().table();
+    assert_eq!(table.hosts.len() as u64, routes);
+}
+
+/// A value that was replaced is removed once it is old, one that is in use never.
+#[tokio::test(flavor = "multi_thread")]
+async fn secret_values_go_when_nothing_refers_to_them() {
+    let world = World::start(1).await;
+    let used = world.state().configuration.env["COLOUR"].clone();
+    let stale = SecretRef("test:stale".to_owned());
+    let values = [used.clone(), stale.clone()].map(|reference| SecretValue {
+        reference,
+        ciphertext: "x".to_owned(),
+        created_at: Timestamp(0),
+    });
+    world
+        .control
+        .store()
+        .write(move |tx| values.iter().try_for_each(|value| tx.put(value)))
+        .await
+        .expect("old values");
+    world.control.sweep().await.expect("sweeps");
+    let known = |reference: &SecretRef| {
+        let value: Result<Option<SecretValue>, windlass_store::StoreError> =
+            world.control.store().read(|reader| reader.get(reference));
+        value.expect("readable").is_some()
+    };
+    assert!(known(&used) && !known(&stale));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn artifacts_that_nobody_needs_expire() {
+    let world = World::start(1).await;
+    for number in 3..=9 {
+        world.put_artifact(&format!("v{number}")).await;
+    }
+    world.control.sweep().await.expect("sweeps");
+    let state = |id: &str| {
+        let artifact: Result<Option<Artifact>, windlass_store::StoreError> = world
+            .control
+            .store()
+            .read(|reader| reader.get(&ArtifactId::from(id)));
+        artifact.expect("readable").expect("there").state
+    };
+    let expired = (1..=9).filter(|n| state(&format!("v{n}")) == ArtifactState::Expired);
+    assert_eq!(expired.count(), 3, "five stay beside the one in use");
+    assert_eq!(state("v1"), ArtifactState::Staged);
 }

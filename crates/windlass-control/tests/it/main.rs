@@ -1,4 +1,9 @@
 //! Use cases over a real store, a real engine and a driver that runs nothing.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test"
+)]
 
 mod cancel;
 mod loss;

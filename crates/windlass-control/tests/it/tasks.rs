@@ -49,7 +49,10 @@ async fn a_task_runs_and_is_canceled() {
     assert_eq!(canceled.task.state, TaskState::Canceling);
     world
         .until("it is over", |state| {
-            state.tasks.iter().all(|t| t.is_finished())
+            state
+                .tasks
+                .iter()
+                .all(windlass_engine::task::Task::is_finished)
         })
         .await;
     let over = world.control.task(&id).expect("recorded");

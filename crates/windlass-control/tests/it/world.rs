@@ -21,7 +21,7 @@ use windlass_engine::records::{Actor, Artifact, ArtifactState, Dialect, Metadata
 use windlass_engine::strategy::Strategy;
 
 /// Longest wait for a condition; far above what it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     pub(crate) control: Control,
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    async fn put_artifact(&self, id: &str) {
+    pub(crate) async fn put_artifact(&self, id: &str) {
         let source = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(source.path().join("app")).expect("a directory");
         std::fs::write(source.path().join("app/version"), id).expect("a file");
@@ -221,10 +221,10 @@ impl World {
                 hints.next().await;
             }
         };
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Ok(state) => state,
-            Err(_) => panic!("never: {what}; the state is {:#?}", self.state()),
+        if let Ok(state) = tokio::time::timeout(PATIENCE, wait).await {
+            return state;
         }
+        panic!("never: {what}; the state is {:#?}", self.state());
     }
 }
 
