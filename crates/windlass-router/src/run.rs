@@ -149,6 +149,10 @@ async fn route(config: RouterConfig, stop: impl Future<Output = ()>) -> Result<(
     let ending = async {
         stop.await;
         info!("router drains");
+        // All listening sockets at once: who comes next binds them while this one drains.
+        if let Some(task) = &metrics {
+            task.abort();
+        }
         for task in accepting {
             task.abort();
             // Its client, if it has just taken one, is dealt out or dropped.

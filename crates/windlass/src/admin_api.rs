@@ -10,6 +10,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
 use windlass_control::control::Control;
 
+use crate::outlive::outlive;
 use crate::roles::Machine;
 use crate::settings::Settings;
 
@@ -84,5 +85,6 @@ pub fn router(admin: Admin) -> Router {
         .route("/status", get(status::status))
         .route("/backup", post(backup::backup))
         .layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES))
+        .layer(axum::middleware::from_fn(outlive))
         .with_state(admin)
 }

@@ -29,6 +29,11 @@ impl Layout {
         self.root.join("supervisor.lock")
     }
 
+    /// Lock of the running control.
+    pub fn control_lock(&self) -> PathBuf {
+        self.state_dir().join("control.lock")
+    }
+
     /// Database and blobs of control.
     pub fn state_dir(&self) -> PathBuf {
         self.root.join("state")

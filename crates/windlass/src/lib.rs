@@ -13,6 +13,7 @@ pub mod first_start;
 pub mod handover;
 pub mod key_file;
 pub mod layout;
+pub mod outlive;
 pub mod output;
 pub mod private_file;
 pub mod public_address;

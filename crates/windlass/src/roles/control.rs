@@ -24,9 +24,10 @@ use crate::admin_api::{self, Admin};
 use crate::ca::Certificates;
 use crate::cli::CliError;
 use crate::handover::{self, Handover};
+use crate::outlive::outlive;
 use crate::role_link::{FromRole, ToRole};
 use crate::settings::{CancelRestores, Settings};
-use crate::supervisor::sockets;
+use crate::supervisor::{lock, sockets};
 use crate::{api_server, first_start, key_file, private_file, public_address, telemetry, tls};
 
 /// How often the runs that are left are counted while everything stops.
@@ -82,6 +83,15 @@ async fn serve(
     let router_link: UnixListener = handover.take(sockets::ROUTER_LINK).map_err(passing)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(passing)?;
 
+    let state_dir = settings.layout().state_dir();
+    private_file::directory(&state_dir).map_err(passing)?;
+    let path = settings.layout().control_lock();
+    // The control of a supervisor that was killed may still be ending: never two at once.
+    let alone = tokio::task::spawn_blocking(move || lock::wait_and_take(&path));
+    let _alone = tokio::select! {
+        taken = alone => taken.map_err(passing)?.map_err(passing)?,
+        _ = terminate.recv() => return Ok(()),
+    };
     let machine = look_at_machine(&settings).await?;
     let control = open(&settings, &machine, router_link).await?;
     first_start::seed(control.identity(), control.tenancy(), &settings.domain)
@@ -93,7 +103,8 @@ async fn serve(
     let tls = tls::server_config(&certificate, &[b"h2", b"http/1.1"])
         .map_err(|error| Trouble::Final(error.to_string()))?;
     let urls = Urls::new(&public_address::cf_api(&settings));
-    let dialect = windlass_cf::server::router(CfState::new(control.clone(), urls));
+    let dialect = windlass_cf::server::router(CfState::new(control.clone(), urls))
+        .layer(axum::middleware::from_fn(outlive));
     let api = api_server::serve(cf, tls, dialect, stop.clone());
     let api = tokio::spawn(api);
     let state = Admin {

@@ -66,6 +66,24 @@ pub fn take(path: &Path) -> Result<SupervisorLock, LockError> {
     Ok(SupervisorLock(file))
 }
 
+/// Takes a lock as soon as whoever holds it has ended. Blocking.
+pub fn wait_and_take(path: &Path) -> Result<SupervisorLock, LockError> {
+    let io = |source| LockError::Io {
+        path: path.to_path_buf(),
+        source,
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(private_file::SECRET)
+        .open(path)
+        .map_err(io)?;
+    file.lock().map_err(io)?;
+    Ok(SupervisorLock(file))
+}
+
 /// Pid of the supervisor that holds the lock; `None` when nobody does.
 pub fn holder(path: &Path) -> io::Result<Option<i32>> {
     let mut file = match File::open(path) {
@@ -109,5 +127,19 @@ mod tests {
         drop(lock);
         assert_eq!(holder(&path).expect("reads"), None);
         take(&path).expect("free again");
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_gets_it_when_its_holder_has_gone() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let path = dir.path().join("control.lock");
+        let held = wait_and_take(&path).expect("takes");
+        let waits = {
+            let path = path.clone();
+            std::thread::spawn(move || wait_and_take(&path).map(drop))
+        };
+        assert!(take(&path).is_err(), "held");
+        drop(held);
+        waits.join().expect("no panic").expect("takes in turn");
     }
 }

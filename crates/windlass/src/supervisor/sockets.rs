@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::private_file;
 use crate::settings::{Ports, Settings};
@@ -14,6 +15,11 @@ use crate::unix_socket;
 
 /// Connections that may wait on one address while its role is down.
 const BACKLOG: i32 = 4096;
+
+/// How long a taken address is tried again.
+const BIND_PATIENCE: Duration = Duration::from_secs(1);
+/// Pause between two tries; nothing tells when an address becomes free.
+const BIND_PAUSE: Duration = Duration::from_millis(10);
 
 /// First automatic block of instance ports. All blocks lie below the ports that Linux gives to
 /// outgoing connections.
@@ -186,9 +192,9 @@ fn bind_tcp(
 ) -> Result<(TcpListener, SocketAddr), SocketError> {
     let at = |port| SocketAddr::new(address.ip(), port);
     let bound = match (automatic, preferred) {
-        (false, _) => TcpListener::bind(address),
+        (false, _) => bind_soon(address),
         (true, None) => TcpListener::bind(at(0)),
-        (true, Some(port)) => TcpListener::bind(at(port)).or_else(|_| TcpListener::bind(at(0))),
+        (true, Some(port)) => bind_soon(at(port)).or_else(|_| TcpListener::bind(at(0))),
     };
     let finish = |listener: TcpListener| {
         rustix::net::listen(&listener, BACKLOG)?;
@@ -214,6 +220,20 @@ fn bind_tcp(
             advice,
         }
     })
+}
+
+/// Binds an address, if need be when it has become free: the roles of a supervisor that was killed
+/// hold it for a moment longer.
+fn bind_soon(address: SocketAddr) -> io::Result<TcpListener> {
+    let until = Instant::now() + BIND_PATIENCE;
+    loop {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                std::thread::sleep(BIND_PAUSE);
+            }
+            bound => return bound,
+        }
+    }
 }
 
 fn bind_unix(path: PathBuf) -> Result<UnixListener, SocketError> {
@@ -242,6 +262,15 @@ mod tests {
         assert_eq!(again.1, address);
         let other = bind_tcp(CF, "--listen-cf", any, true, Some(address.port())).expect("binds");
         assert_ne!(other.1, address, "taken by somebody: another one");
+    }
+
+    #[test]
+    fn an_address_that_is_free_in_a_moment_is_waited_for() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (held, address) = bind_tcp(CF, "--listen-cf", any, true, None).expect("binds");
+        let waits = std::thread::spawn(move || bind_tcp(CF, "--listen-cf", address, false, None));
+        drop(held);
+        assert_eq!(waits.join().expect("no panic").expect("binds").1, address);
     }
 
     #[test]
