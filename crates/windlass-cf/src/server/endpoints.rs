@@ -39,15 +39,21 @@ fn read(router: &Router<CfState>) -> Vec<Endpoint> {
             continue;
         };
         let allowed = methods.get(number).copied().unwrap_or_default();
+        let path = until(rest, "\"");
+        if path.contains("__private__") {
+            // The router's own, for fallbacks.
+            continue;
+        }
         // GET brings HEAD with it.
         for method in allowed.split(',').filter(|method| *method != "HEAD") {
             all.push(Endpoint {
-                path: until(rest, "\"").to_owned(),
+                path: path.to_owned(),
                 method: method.to_owned(),
             });
         }
     }
     all.sort();
+    all.dedup();
     all
 }
 

@@ -4,11 +4,13 @@
 mod apps;
 mod bad_bodies;
 mod bad_input;
+mod deletion;
 mod deployment_roles;
 mod deployments;
-mod deletion;
 mod domains;
+mod endpoints;
 mod login;
+mod neighbours;
 mod organizations;
 mod rest;
 mod roles;

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use windlass_cf::links::Urls;
 use windlass_cf::server::{CfState, router};
+use windlass_control::Control;
 use windlass_control::identity::NewUser;
 use windlass_control::tenancy::NewDomain;
 use windlass_control::testing::{self, TestDriver};
-use windlass_control::Control;
 use windlass_engine::records::{Actor, AdminScope, User};
 
 /// Address that all links of the tests begin with.
@@ -180,6 +180,22 @@ impl World {
 
     pub(crate) async fn patch(&self, user: &str, path: &str, body: &Value) -> Answer {
         self.call(Method::PATCH, user, path, Some(body)).await
+    }
+
+    pub(crate) async fn put(&self, user: &str, path: &str, body: &Value) -> Answer {
+        self.call(Method::PUT, user, path, Some(body)).await
+    }
+
+    /// Sends a form as the client `cf`.
+    pub(crate) async fn form(&self, path: &str, form: &str) -> Answer {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header("authorization", "Basic Y2Y6")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()))
+            .expect("a request");
+        self.send(request).await
     }
 
     pub(crate) async fn delete(&self, user: &str, path: &str) -> Answer {
