@@ -146,7 +146,7 @@ async fn show(
     Ok(Json(answer))
 }
 
-async fn create(
+pub(crate) async fn create(
     State(cf): State<CfState>,
     caller: Authenticated,
     JsonObject(body): JsonObject,
@@ -217,7 +217,7 @@ async fn create(
 /// What stands for secrets in the audit trail.
 pub(crate) const HIDDEN: &str = "[PRIVATE DATA HIDDEN]";
 
-async fn update(
+pub(crate) async fn update(
     State(cf): State<CfState>,
     caller: Authenticated,
     Guid(guid): Guid,

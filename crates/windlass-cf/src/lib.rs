@@ -22,6 +22,7 @@ mod info;
 mod jobs;
 pub mod links;
 mod log_cache;
+mod manifests;
 pub mod metadata;
 mod organizations;
 mod packages;

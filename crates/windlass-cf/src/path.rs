@@ -10,6 +10,12 @@ use crate::error::ApiError;
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
+    /// Parameters of a path that one handler sends another to.
+    pub(crate) fn of<const N: usize>(params: [(&str, &str); N]) -> Self {
+        let params = params.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Self(params.into())
+    }
+
     /// The parameter of this name.
     ///
     /// # Errors

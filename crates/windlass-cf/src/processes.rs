@@ -76,7 +76,7 @@ async fn show(
     Ok(Json(answer))
 }
 
-async fn update(
+pub(crate) async fn update(
     State(cf): State<CfState>,
     caller: Authenticated,
     params: Params,
@@ -112,7 +112,7 @@ async fn update(
     Ok(Json(found_to_wire(&cf, &again(&cf, &caller, &found)?)?))
 }
 
-async fn scale(
+pub(crate) async fn scale(
     State(cf): State<CfState>,
     caller: Authenticated,
     params: Params,

@@ -23,7 +23,7 @@ use crate::query::{ListQuery, ListSpec, only_parameters};
 use crate::server::CfState;
 use crate::{domains, feature_flags, jobs, page, spaces};
 
-mod change;
+pub(crate) mod change;
 pub(crate) mod destinations;
 mod refusal;
 pub(crate) mod request;
@@ -213,7 +213,7 @@ async fn show(
     Ok(Json(wire))
 }
 
-async fn create(
+pub(crate) async fn create(
     State(cf): State<CfState>,
     caller: Authenticated,
     JsonObject(body): JsonObject,

@@ -103,6 +103,7 @@ fn resources() -> Router<CfState> {
         .merge(crate::revisions::routes())
         .merge(crate::services::routes())
         .merge(crate::log_cache::routes())
+        .merge(crate::manifests::routes())
 }
 
 async fn unknown() -> ApiError {

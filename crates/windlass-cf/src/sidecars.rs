@@ -123,7 +123,7 @@ async fn show(
     Ok(Json(wire(&found.place, &found.name, &found.sidecar)))
 }
 
-async fn create(
+pub(crate) async fn create(
     State(cf): State<CfState>,
     caller: Authenticated,
     Guid(guid): Guid,
@@ -152,7 +152,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(wire(&place, &name, &sidecar))).into_response())
 }
 
-async fn update(
+pub(crate) async fn update(
     State(cf): State<CfState>,
     caller: Authenticated,
     Guid(guid): Guid,

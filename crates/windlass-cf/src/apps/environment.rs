@@ -59,7 +59,7 @@ async fn show(
     to_wire(&cf, &place)
 }
 
-async fn update(
+pub(crate) async fn update(
     State(cf): State<CfState>,
     caller: Authenticated,
     Guid(guid): Guid,

@@ -132,7 +132,7 @@ async fn show(
     ))
 }
 
-async fn update(
+pub(crate) async fn update(
     State(cf): State<CfState>,
     caller: Authenticated,
     params: Params,

@@ -61,7 +61,7 @@ async fn list(
     Ok(Json(view::destinations(cf.urls(), &found.route, &shown)))
 }
 
-async fn insert(
+pub(crate) async fn insert(
     State(cf): State<CfState>,
     caller: Authenticated,
     Guid(guid): Guid,
@@ -142,7 +142,7 @@ async fn update(
     )))
 }
 
-async fn delete(State(cf): State<CfState>, caller: Authenticated, params: Params) -> ApiResult {
+pub(crate) async fn delete(State(cf): State<CfState>, caller: Authenticated, params: Params) -> ApiResult {
     let found = find(&cf, &caller, params.get("guid")?)?;
     require_in_space(&found.access, |access| access.operate)?;
     let wanted = DestinationId::from(params.get("destination")?);

@@ -10,6 +10,7 @@ mod deployments;
 mod domains;
 mod endpoints;
 mod login;
+mod manifests;
 mod neighbours;
 mod organizations;
 mod rest;
