@@ -110,8 +110,10 @@ async fn stop_gives_the_grace_and_then_kills() {
             (Some(3), ExitReason::Stopped),
             "{set}"
         );
-        // The shell also tells that its child got the signal.
-        assert_eq!(bench.output(&gentle)[..2], ["up", "bye"]);
+        // The shell also tells on its other stream that its child got the signal, sooner or later.
+        let output = bench.output(&gentle);
+        assert_eq!(output.first().map(String::as_str), Some("up"), "{output:?}");
+        assert!(output.iter().any(|line| line == "bye"), "{output:?}");
 
         let script = "trap '' TERM; echo up; while :; do sleep 0.05; done";
         bench.start(bench.spec(&stubborn, set, script)).await;
