@@ -128,12 +128,13 @@ mod tests {
 
     #[test]
     fn aliases_do_not_explode() {
-        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+        let mut lines = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x]".to_owned()];
         for level in 1..12 {
             let before = format!("*a{}", level - 1);
             let line = vec![before; 9].join(", ");
-            bomb.push_str(&format!("a{level}: &a{level} [{line}]\n"));
+            lines.push(format!("a{level}: &a{level} [{line}]"));
         }
+        let bomb = lines.join("\n");
         assert_eq!(read(bomb.as_bytes()), Err(ApiError::parse_error()));
     }
 }

@@ -142,7 +142,11 @@ async fn update(
     )))
 }
 
-pub(crate) async fn delete(State(cf): State<CfState>, caller: Authenticated, params: Params) -> ApiResult {
+pub(crate) async fn delete(
+    State(cf): State<CfState>,
+    caller: Authenticated,
+    params: Params,
+) -> ApiResult {
     let found = find(&cf, &caller, params.get("guid")?)?;
     require_in_space(&found.access, |access| access.operate)?;
     let wanted = DestinationId::from(params.get("destination")?);
