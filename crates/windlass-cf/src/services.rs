@@ -68,5 +68,12 @@ async fn list(
     let query = ListQuery::parse(raw.as_deref(), &LIST)?;
     let included = json!({"service_offerings": [], "service_brokers": []});
     let path = uri.path();
-    Ok(Json(page::list(cf.urls(), path, &query, 0, Vec::new(), Some(included))))
+    Ok(Json(page::list(
+        cf.urls(),
+        path,
+        &query,
+        0,
+        Vec::new(),
+        Some(included),
+    )))
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use windlass_engine::id::{AppId, ArtifactId, OperationId};
+use windlass_engine::app::AppState;
+use windlass_engine::id::{AppId, ArtifactId, OperationId, RevisionId};
 use windlass_engine::records::{
     Actor, AppRecord, Artifact, ArtifactState, Metadata, OperationState,
 };
@@ -164,11 +165,12 @@ impl Control {
             if let Some(row) = tx.app_state(&artifact.app)? {
                 let state = read_state(&row)?;
                 let is_current = state.configuration.artifact.as_ref() == Some(&id);
-                let is_needed = state
-                    .revisions
-                    .values()
-                    .any(|revision| revision.configuration.artifact.as_ref() == Some(&id));
-                let is_run = state.tasks.iter().any(|task| task.artifact == id);
+                let is_needed = state.revisions.values().any(|revision| {
+                    revision.configuration.artifact.as_ref() == Some(&id)
+                        && is_needed(&state, &revision.id)
+                });
+                let is_run =
+                    (state.tasks.iter()).any(|task| !task.is_finished() && task.artifact == id);
                 if is_current || is_needed || is_run {
                     return Err(Error::Conflict(
                         "the droplet is currently used and cannot be deleted".to_owned(),
@@ -191,6 +193,17 @@ impl Control {
         })
         .await
     }
+}
+
+/// Whether a revision may still run. The state forgets what is over only with its next change, so
+/// that it is there says nothing.
+fn is_needed(state: &AppState, revision: &RevisionId) -> bool {
+    state.base.as_ref() == Some(revision)
+        || state.has_instances_of(revision)
+        || state.releases.iter().any(|release| {
+            !release.is_finalized()
+                && (release.target == *revision || release.base.as_ref() == Some(revision))
+        })
 }
 
 fn new_id() -> ArtifactId {

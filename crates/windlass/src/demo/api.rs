@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use super::failure::Failure;
 
 /// Longest wait for an answer. Control may be restarting meanwhile.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 /// Longest answer, bytes.
 const ANSWER_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 

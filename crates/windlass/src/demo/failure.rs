@@ -102,6 +102,6 @@ pub fn wait_for<T>(
 }
 
 /// Longest wait for anything.
-pub const WAIT_LIMIT: Duration = Duration::from_secs(120);
+pub const WAIT_LIMIT: Duration = Duration::from_mins(2);
 /// Pause between two questions.
 pub const WAIT_POLL: Duration = Duration::from_millis(20);

@@ -130,10 +130,10 @@ impl Tally {
     /// refused never counts.
     pub(super) fn is_cut_by_kill(&self, opened: Option<Instant>) -> bool {
         let Some(opened) = opened else { return false };
-        self.state().deaths.last().is_some_and(|death| {
-            opened >= death.from && death.gone.is_none_or(|gone| opened < gone)
-                || opened < death.from
-        })
+        self.state()
+            .deaths
+            .last()
+            .is_some_and(|death| opened < death.from || death.gone.is_none_or(|gone| opened < gone))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -2,6 +2,11 @@
 //!
 //! Each test has a Windlass of its own on ports that the system chose. `WINDLASS_BINARY` names
 //! another build of the program, as `./dev test` does with the release build.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test"
+)]
 
 mod adoption;
 mod canary;

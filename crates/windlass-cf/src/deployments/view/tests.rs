@@ -276,12 +276,16 @@ fn the_words_of_rows_are_the_words_that_are_shown() {
         ReleaseState::RollingOut { step: 0 },
         ReleaseState::RollingOut { step: 2 },
         ReleaseState::Paused { step: 1 },
-        ReleaseState::Restoring { outcome: Outcome::Canceled(CancelCause::User) },
+        ReleaseState::Restoring {
+            outcome: Outcome::Canceled(CancelCause::User),
+        },
         outcome(Outcome::Deployed),
         outcome(Outcome::Canceled(CancelCause::Deleted)),
         outcome(Outcome::Failed(FailureReason::Check)),
         outcome(Outcome::Superseded { while_paused: true }),
-        outcome(Outcome::Superseded { while_paused: false }),
+        outcome(Outcome::Superseded {
+            while_paused: false,
+        }),
     ] {
         release.state = state;
         let words = words::of(&release);
