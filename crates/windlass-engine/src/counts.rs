@@ -289,7 +289,8 @@ pub fn is_restored(state: &AppState, release: &Release, component: &ComponentNam
     let started = state
         .serving(base, component)
         .filter(|instance| match instance.phase {
-            InstancePhase::Starting => instance.run > 1,
+            // What has not answered yet may be on its way up, unless it crashed before.
+            InstancePhase::Starting => instance.crashes > 0,
             InstancePhase::Running { .. }
             | InstancePhase::Crashed { .. }
             | InstancePhase::Restarting
