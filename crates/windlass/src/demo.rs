@@ -11,6 +11,7 @@ pub mod api;
 pub mod bits;
 pub mod census;
 mod failure;
+mod interrupt;
 pub mod load;
 pub mod platform;
 mod report;
@@ -50,6 +51,7 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
         report.check("the demo comes to its end", false, &failure.to_string());
     }
     if options.stay && server.pid(server::Role::Supervisor).is_some() {
+        report.orphans(&census::without_shim(&server.census()));
         server.leave_running();
         home.keep();
         report.next_steps(&server);
@@ -76,6 +78,7 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
 fn play(server: &mut Server, app: &Path, report: &mut Report) -> Result<(), Failure> {
     report.title("Windlass starts on a throw-away data directory");
     server.up()?;
+    interrupt::end_with_us(server)?;
     let mut story = Story::begin(server, app, report)?;
     story.canary_is_continued_and_canceled()?;
     story.a_deaf_version_is_canceled()?;

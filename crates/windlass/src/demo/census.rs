@@ -71,6 +71,26 @@ pub fn children(parent: i32) -> Vec<Seen> {
     found
 }
 
+/// Those that are part of Windlass neither themselves nor by a living shim above them.
+pub fn without_shim(all: &[Seen]) -> Vec<Seen> {
+    let of = |pid: i32| all.iter().find(|seen| seen.pid == pid);
+    let is_watched = |seen: &&Seen| {
+        let mut above = Some(*seen);
+        while let Some(seen) = above {
+            if seen.is_windlass() {
+                return true;
+            }
+            above = of(seen.parent);
+        }
+        false
+    };
+    let watched: Vec<i32> = all.iter().filter(is_watched).map(|seen| seen.pid).collect();
+    all.iter()
+        .filter(|seen| !watched.contains(&seen.pid))
+        .cloned()
+        .collect()
+}
+
 /// The processes of an earlier look that still live.
 pub fn survivors(earlier: &[Seen]) -> Vec<Seen> {
     earlier

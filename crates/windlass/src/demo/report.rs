@@ -112,15 +112,23 @@ impl Report {
     pub(super) fn next_steps(&self, server: &Server) {
         let data_dir = output::shell_quote(&server.data_dir().display().to_string());
         let program = output::shell_quote(&server.program().display().to_string());
+        let lines = [
+            format!("eval \"$({program} env --data-dir {data_dir})\""),
+            format!("{program} deployments --data-dir {data_dir}"),
+            "curl -H \"Host: hello.$WINDLASS_APPS_DOMAIN\" \"$WINDLASS_ROUTER_HTTP/\"".to_owned(),
+            format!("{program} down --data-dir {data_dir}"),
+            format!(
+                "its files: {}",
+                output::shell_quote(&server.home().display().to_string())
+            ),
+        ];
         self.title("It stays running; to go on by hand");
-        self.say(&format!("eval \"$({program} env --data-dir {data_dir})\""));
-        self.say(&format!("{program} deployments --data-dir {data_dir}"));
-        self.say("curl -H \"Host: hello.$WINDLASS_APPS_DOMAIN\" $WINDLASS_ROUTER_HTTP/");
-        self.say(&format!("{program} down --data-dir {data_dir}"));
-        self.say(&format!(
-            "its files: {}",
-            output::shell_quote(&server.home().display().to_string())
-        ));
+        for line in lines {
+            match self.output {
+                Output::Text => self.say(&line),
+                Output::Json => output::complain(&line),
+            }
+        }
     }
 
     /// How to go on when nothing stays.

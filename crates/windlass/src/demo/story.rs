@@ -135,10 +135,12 @@ impl<'a> Story<'a> {
                 let last = seen.arguments.last().map_or("", String::as_str);
                 !seen.is_windlass() && ["orphan", "task-ignore-term"].contains(&last)
             });
-            let orphans = found
-                .iter()
-                .filter(|seen| seen.arguments.last().is_some_and(|word| word == "orphan"));
-            Ok(if orphans.count() == 2 {
+            // Not `setsid`, which becomes one of them in a moment.
+            let is_hidden = |words: &[String]| {
+                words.len() == 2 && words.last().is_some_and(|word| word == "orphan")
+            };
+            let hidden = found.iter().filter(|seen| is_hidden(&seen.arguments));
+            Ok(if hidden.count() == 2 {
                 Ok(found)
             } else {
                 Err(format!("{found:?}"))

@@ -160,7 +160,7 @@ fn deployments_and_tasks_by_hand() {
     platform.wait_paused(&canary, 1).expect("paused");
     let listed = run(&world, &["deployments", "--app", "hello", "--active"]);
     assert_eq!(listed[0]["id"], json!(canary));
-    assert_eq!(listed[0]["dialect"], "cloud_foundry", "{listed}");
+    assert_eq!(listed[0]["dialect"], "cloud-foundry", "{listed}");
 
     let record = run(&world, &["deployment", "continue", &canary, "--wait"]);
     assert_eq!(record["state"], "paused", "{record}");

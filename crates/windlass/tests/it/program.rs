@@ -1,7 +1,7 @@
 //! The program itself: one per data directory, refusals with a reason, backup and restore.
 
-use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use windlass::demo::platform::Platform;
 use windlass::demo::server::{Role, Server};
@@ -11,18 +11,29 @@ use crate::world::{TWO, World, until};
 /// Exit status of settings, database or key that can't be used.
 const EXIT_CONFIGURATION: i32 = 78;
 
+/// Starts `up` where it has to end on its own: its status, and what it printed.
 fn try_up(server: &Server) -> (Option<i32>, String) {
-    let key = server.key_file();
-    let key = key.to_str().expect("path");
-    let output = server
-        .run(&["up", "--ports", "auto", "--key-file", key])
+    let printed = server.home().join("refused.log");
+    let log = std::fs::File::create(&printed).expect("file");
+    let mut child = server
+        .command(&["up", "--ports", "auto"])
+        .arg("--key-file")
+        .arg(server.key_file())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("file"))
+        .stderr(log)
+        .spawn()
         .expect("started");
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    (output.status.code(), text)
+    let ended = windlass::demo::wait_for("the end of a refused up", || {
+        let status = child.try_wait().expect("child");
+        Ok(status.ok_or_else(|| std::fs::read_to_string(&printed).unwrap_or_default()))
+    });
+    if ended.is_err() {
+        child.kill().expect("kill");
+        child.wait().expect("reaped");
+    }
+    let text = std::fs::read_to_string(&printed).expect("output");
+    (ended.expect("refused").code(), text)
 }
 
 #[test]
@@ -40,14 +51,11 @@ fn a_database_of_a_newer_version_is_refused() {
     let mut world = World::new();
     world.server.down().expect("down");
     let path = world.server.data_dir().join("state/windlass.db");
-    let mut file = std::fs::File::options()
-        .write(true)
-        .open(path)
-        .expect("database");
-    // Where SQLite keeps the number of the schema.
-    file.seek(SeekFrom::Start(60)).expect("seek");
-    file.write_all(&1_000_000_u32.to_be_bytes()).expect("write");
-    drop(file);
+    let database = rusqlite::Connection::open(path).expect("database");
+    database
+        .pragma_update(None, "user_version", 1_000_000)
+        .expect("another version");
+    drop(database);
     let (status, text) = try_up(&world.server);
     assert_eq!(status, Some(EXIT_CONFIGURATION), "{text}");
     assert!(text.contains("newer"), "{text}");

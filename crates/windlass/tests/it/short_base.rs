@@ -111,27 +111,28 @@ fn a_version_that_never_becomes_healthy_is_canceled_whole() {
 }
 
 #[test]
-fn a_base_whose_droplet_was_deleted_comes_back() {
+fn the_droplet_of_a_base_stays_until_nobody_may_need_it() {
     let world = World::new();
     let app = world.push("hello", 2);
     let platform = &world.platform;
     let current = format!("/v3/apps/{}/droplets/current", app.guid);
     let first = platform.api.get(&current).expect("droplet")["guid"].clone();
+    let first = first.as_str().expect("guid");
     let droplet = world.stage(&app, TWO);
     let canary = platform.canary(&app, &droplet, &[100]).expect("canary");
     platform.wait_paused(&canary, 1).expect("paused");
-    let path = format!("/v3/droplets/{}", first.as_str().expect("guid"));
-    let deleted = platform
-        .api
-        .call(http::Method::DELETE, &path, None, &[])
-        .expect("answer");
-    assert_eq!(deleted.status, 202, "{}", deleted.text);
+    let delete = |guid: &str| {
+        let path = format!("/v3/droplets/{guid}");
+        let api = &platform.api;
+        api.call(http::Method::DELETE, &path, None, &[])
+            .expect("answer")
+    };
+    // It is not the current one, but a cancel would start it again.
+    let refused = delete(first);
+    assert_eq!(refused.status, 422, "{}", refused.text);
     let load = world.visitors(&app);
-    platform
-        .cancel(&canary, "wrong")
-        .expect("answer")
-        .ok()
-        .expect("canceled");
+    let answer = platform.cancel(&canary, "wrong").expect("answer");
+    assert_eq!(answer.status, 200, "{}", answer.text);
     platform
         .wait_deployment(&canary, "CANCELED")
         .expect("outcome");
@@ -139,6 +140,9 @@ fn a_base_whose_droplet_was_deleted_comes_back() {
     until_answered(&load, 50);
     assert_eq!(load.counts().percent("1"), 100, "{:?}", load.counts());
     none_failed(load);
+    until("the canceled version to be deletable", || {
+        delete(&droplet).status == 202
+    });
     world.end();
 }
 
