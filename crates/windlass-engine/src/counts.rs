@@ -148,7 +148,13 @@ pub fn old_wanted(state: &AppState, release: &Release, component: &ComponentName
             .is_some_and(|step| step.scope == StepScope::Others);
         return if done { 0 } else { needed };
     };
-    if release.steps.get(index).is_some_and(|step| step.old_first) {
+    // Also when a later step moves the others: old and new never serve side by side.
+    if release
+        .steps
+        .iter()
+        .take(index + 1)
+        .any(|step| step.old_first)
+    {
         return 0;
     }
     let ready = replaced(state, release, component);

@@ -144,7 +144,8 @@ fn is_counted(input: &Input) -> bool {
         | Input::Start(_)
         | Input::Restart(_)
         | Input::Deploy(_)
-        | Input::RunTask(_) => true,
+        | Input::RunTask(_)
+        | Input::Configure(_) => true,
         Input::Edit(_)
         | Input::Stop
         | Input::RestartInstance(_)
@@ -154,7 +155,6 @@ fn is_counted(input: &Input) -> bool {
         | Input::CancelBuild { .. }
         | Input::CancelTask(_)
         | Input::Delete { .. }
-        | Input::Configure(_)
         | Input::Observe(_)
         | Input::Tick => false,
     }

@@ -19,7 +19,7 @@ impl World {
     pub(crate) fn come_to_rest(&mut self) -> Held {
         self.is_fair = true;
         self.trace(|_| "the world becomes fair".to_owned());
-        self.sync()?;
+        self.sync();
         self.lateness_ms = 0;
         let done = self.driver.heal(self.now_ms);
         self.carry(done)?;

@@ -126,6 +126,18 @@ impl History {
         }
     }
 
+    /// What is known of the release that moved to a revision: in these worlds the revision of `r1`
+    /// is `vr1`.
+    pub(crate) fn of_target(&self, revision: &RevisionId) -> Option<&Fate> {
+        let fate = self.releases.get(revision.as_str().strip_prefix('v')?)?;
+        (fate.target == *revision).then_some(fate)
+    }
+
+    /// Whether a revision is the target of a canceled release that must have no share any more.
+    pub(crate) fn is_safe(&self, revision: &RevisionId) -> bool {
+        self.of_target(revision).is_some_and(|fate| fate.is_safe)
+    }
+
     /// How everything ended.
     pub(crate) fn counts_into(&self, tally: &mut Tally) {
         for fate in self.releases.values() {

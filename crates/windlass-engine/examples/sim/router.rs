@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use windlass_engine::id::{ComponentName, InstanceId, RevisionId};
+use windlass_engine::id::{ComponentName, InstanceId};
 use windlass_engine::plan::VersionShare;
 
 const WORKERS: usize = 2;
@@ -15,17 +15,6 @@ pub(crate) struct Table {
     pub(crate) routes: BTreeMap<ComponentName, Vec<VersionShare>>,
     /// The runs that it names.
     pub(crate) runs: BTreeSet<(InstanceId, u32)>,
-}
-
-impl Table {
-    pub(crate) fn share_of(&self, revision: &RevisionId) -> u16 {
-        let versions = self.routes.values().flatten();
-        versions
-            .filter(|version| version.revision == *revision)
-            .map(|version| version.share)
-            .max()
-            .unwrap_or(0)
-    }
 }
 
 #[derive(Debug, Default)]

@@ -51,7 +51,7 @@ impl Scenario {
             settings: settings(random),
             components: components(random),
             // Most runs are short: a short run that fails is easy to read.
-            steps: 200 + 1_800 * short * short / 1_000_000,
+            steps: 200 + 1_800 * short * short * short / 1_000_000_000,
             commands: random.pick(&[10, 25, 60, 200]),
             faults: random.pick(&[0, 3, 10, 30]),
             lossy: random.pick(&[0, 2, 10]),

@@ -232,10 +232,9 @@ impl World {
             }
             Happening::Sync { control } => {
                 if control == self.control && self.store.sync_is_due {
-                    self.sync()
-                } else {
-                    Ok(())
+                    self.sync();
                 }
+                Ok(())
             }
             Happening::Apply {
                 router,

@@ -6,7 +6,7 @@ use crate::configuration::{ComponentConfig, ComponentRole};
 use crate::id::{ComponentName, RevisionId};
 use crate::rejection::{QuotaKind, Rejection};
 use crate::release::Release;
-use crate::strategy::Strategy;
+use crate::strategy::{Sizes, StepCounts, StepScope, Strategy, canary_counts};
 
 /// What an app counts for in the ledger of its organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,21 +69,80 @@ fn most_of(state: &AppState, release: &Release, component: &ComponentName) -> (u
     let memory_mb = old
         .map_or(0, |config| config.memory_mb)
         .max(new.map_or(0, |config| config.memory_mb));
-    let routed = config.role == ComponentRole::Routed;
-    let needed = u64::from(state.needed(release, component));
+    let needed = state.needed(release, component);
     let goal = release.target_scale.get(component).copied().unwrap_or(0);
-    let old_first = matches!(release.strategy, Strategy::Recreate);
-    let count = if state.settings.keep_base_warm && routed && !old_first {
-        needed + u64::from(goal)
+    let count = if config.role == ComponentRole::Routed {
+        let warm = keeps_base_warm(state, release, component);
+        u64::from(peak(release, needed, goal, warm))
     } else {
-        let surge = if routed && !old_first {
-            goal.min(release.strategy.max_in_flight())
-        } else {
-            0
-        };
-        needed.max(u64::from(goal)) + u64::from(surge)
+        u64::from(needed.max(goal))
     };
     (count, count * memory_mb)
+}
+
+/// Most old and new instances of a routed component at once, over all steps of a release, while
+/// nothing crashes.
+fn peak(release: &Release, needed: u32, goal: u32, warm: bool) -> u32 {
+    let sizes = Sizes {
+        base: if release.base.is_some() && release.was_started {
+            needed
+        } else {
+            goal
+        },
+        goal,
+    };
+    let mut steps = match &release.strategy {
+        Strategy::Recreate => return needed.max(goal),
+        Strategy::Rolling { .. } => Vec::new(),
+        Strategy::Canary { weights, .. } if weights.is_empty() => vec![canary_counts(sizes, None)],
+        Strategy::Canary { weights, .. } => weights
+            .iter()
+            .map(|weight| canary_counts(sizes, Some(*weight)))
+            .collect(),
+    };
+    steps.push(StepCounts {
+        new_instances: goal,
+        base_instances: 0,
+        total: goal,
+    });
+    let in_flight = release.strategy.max_in_flight();
+    let (mut ready, mut most) = (0, needed.max(goal));
+    for step in steps {
+        let new = step.new_instances;
+        // New ones come as old ones go, until all new ones are there: then it is fullest.
+        let fullest = new.saturating_sub(in_flight).max(ready).min(new);
+        let stay = if warm {
+            needed
+        } else {
+            let left = step.total.max(needed).saturating_sub(fullest);
+            let old = step.base_instances.max(left);
+            old.min(if needed > 0 { needed } else { step.total })
+        };
+        most = most.max(
+            fullest
+                .saturating_add(in_flight)
+                .min(new)
+                .saturating_add(stay),
+        );
+        ready = ready.max(new);
+    }
+    most
+}
+
+/// Whether the base stays whole to the end: what the steps say once they are compiled, the
+/// setting before. A later change of the setting takes nothing that was not admitted.
+fn keeps_base_warm(state: &AppState, release: &Release, component: &ComponentName) -> bool {
+    let last = release
+        .steps
+        .iter()
+        .rfind(|step| step.scope == StepScope::Routed);
+    match last {
+        Some(step) => step
+            .counts
+            .get(component)
+            .is_some_and(|counts| counts.base_instances > 0),
+        None => state.settings.keep_base_warm,
+    }
 }
 
 fn config_of<'a>(

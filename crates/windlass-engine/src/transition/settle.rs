@@ -6,7 +6,10 @@ use crate::app::RunState;
 use crate::configuration::{ComponentRole, JobKind};
 use crate::counts::is_reached;
 use crate::id::ReleaseId;
-use crate::release::{Deadline, FailureReason, JobRun, JobState, Outcome, ReleaseState, Urgency};
+use crate::plan::plan;
+use crate::release::{
+    Deadline, FailureReason, JobRun, JobState, Outcome, Release, ReleaseState, Urgency,
+};
 use crate::strategy::Gate;
 
 /// Rounds after which settling is given up: far above what any state needs.
@@ -21,12 +24,39 @@ impl Work {
                 | self.start_pending()
                 | self.settle_instances()
                 | self.settle_builds();
-            if !changed {
+            if !changed && !self.note_unshared() {
                 self.count_cleanup();
                 return;
             }
         }
         debug_assert!(false, "settling did not come to an end");
+    }
+
+    /// A canceled target that never had traffic is safe at once: no table has to be waited for.
+    /// What is safe is withdrawn, so that this is part of settling.
+    fn note_unshared(&mut self) -> bool {
+        let waits = |release: &Release| {
+            let restore = release.restore.as_ref();
+            restore.is_some_and(|restore| !restore.safe) && !release.had_share
+        };
+        if !self.state.releases.iter().any(waits) {
+            return false;
+        }
+        let plan = plan(&self.state, self.now);
+        let waiting = self.state.releases.iter().filter(|release| waits(release));
+        let unshared: Vec<ReleaseId> = waiting
+            .filter(|release| plan.largest_share(&release.target) == 0)
+            .map(|release| release.id.clone())
+            .collect();
+        for id in &unshared {
+            if let Some(release) = self.release_mut(id)
+                && let Some(restore) = &mut release.restore
+            {
+                restore.safe = true;
+                restore.time_to_safe_us = Some(0);
+            }
+        }
+        !unshared.is_empty()
     }
 
     fn settle_releases(&mut self) -> bool {

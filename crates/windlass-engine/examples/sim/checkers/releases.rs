@@ -70,22 +70,25 @@ pub(super) fn cancel_is_accepted(commit: &Commit<'_>) -> Held {
 
 /// After a canceled or failed release is over, nothing of it runs.
 pub(super) fn nothing_of_a_canceled_one_runs(commit: &Commit<'_>, history: &History) -> Held {
-    let over = commit
-        .after
-        .releases
-        .iter()
-        .filter(|release| release.is_finalized());
-    let now = over.map(|release| (&release.target, release.outcome()));
-    let past = history.releases.values().filter(|fate| fate.is_finalized);
-    let past = past.map(|fate| (&fate.target, fate.outcome.as_ref()));
-    for (target, outcome) in past.chain(now) {
-        if matches!(outcome, Some(Outcome::Canceled(_) | Outcome::Failed(_))) {
-            must(
-                "nothing of it is left",
-                !commit.after.has_instances_of(target),
-                || format!("instances of {target} are there after its end"),
-            )?;
-        }
+    for instance in commit.after.instances.values() {
+        let target = &instance.revision;
+        let now = commit
+            .after
+            .releases
+            .iter()
+            .find(|release| release.target == *target);
+        let now = now
+            .filter(|release| release.is_finalized())
+            .and_then(|r| r.outcome());
+        let past = history.of_target(target).filter(|fate| fate.is_finalized);
+        let outcome = now.or(past.and_then(|fate| fate.outcome.as_ref()));
+        let canceled = matches!(outcome, Some(Outcome::Canceled(_) | Outcome::Failed(_)));
+        must("nothing of it is left", !canceled, || {
+            format!(
+                "instance {} of {target} is there after its end",
+                instance.id
+            )
+        })?;
     }
     Ok(())
 }

@@ -45,13 +45,7 @@ pub(super) fn are_whole(commit: &Commit<'_>, history: &History) -> Held {
     for component in routed(commit.after) {
         let may_serve = serving(commit.after, component)
             .into_iter()
-            .any(|revision| {
-                !is_withdrawn(commit.after, revision)
-                    && !history
-                        .releases
-                        .values()
-                        .any(|fate| fate.is_safe && fate.target == *revision)
-            });
+            .any(|revision| !is_withdrawn(commit.after, revision) && !history.is_safe(revision));
         let has = commit
             .new
             .routes
@@ -90,10 +84,9 @@ pub(super) fn are_of_routable_instances(commit: &Commit<'_>) -> Held {
 /// After a table without it was acknowledged, a canceled target has no share for ever.
 pub(super) fn stay_at_zero(commit: &Commit<'_>, history: &History) -> Held {
     const ZERO: &str = "safe is for ever";
-    for fate in history.releases.values().filter(|fate| fate.is_safe) {
-        let share = commit.new.largest_share(&fate.target);
-        must(ZERO, share == 0, || {
-            format!("{} has {share} again", fate.target)
+    for version in commit.new.routes.values().flatten() {
+        must(ZERO, !history.is_safe(&version.revision), || {
+            format!("{} has {} again", version.revision, version.share)
         })?;
     }
     for release in &commit.after.releases {

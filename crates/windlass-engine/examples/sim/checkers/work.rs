@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use windlass_engine::app::AppState;
 use windlass_engine::build::BuildState;
-use windlass_engine::id::RevisionId;
+use windlass_engine::id::{ComponentName, RevisionId};
 use windlass_engine::input::{Input, Observation};
 use windlass_engine::instance::InstancePhase;
 use windlass_engine::release::{Deadline, Release, ReleaseState};
-use windlass_engine::task::{TASK_CANCELED, TaskState};
+use windlass_engine::task::{TASK_CANCELED, Task, TaskState};
 use windlass_engine::transition::{Usage, transition, usage};
 
 use super::{Commit, Held, must};
@@ -204,9 +204,24 @@ fn counts_what_serves(state: &AppState, used: Usage) -> Held {
     let target = state.in_flight().map(|release| &release.target);
     let serving = state.instances.values().filter(|i| !i.is_ending());
     let is_known = |id: &RevisionId| state.base.as_ref() == Some(id) || target == Some(id);
-    let is_plain = serving.clone().all(|i| is_known(&i.revision))
+    let in_flight = state
+        .in_flight()
+        .map_or(0, |release| release.strategy.max_in_flight() as usize);
+    let starting = |component: &ComponentName| {
+        let of_target = serving.clone().filter(|i| target == Some(&i.revision));
+        of_target
+            .filter(|i| i.component == *component && !i.is_routable())
+            .count()
+    };
+    // What was up once and starts again has a place of its own.
+    let is_steady = state
+        .components()
+        .iter()
+        .all(|name| starting(name) <= in_flight);
+    let is_plain = is_steady
+        && serving.clone().all(|i| is_known(&i.revision))
         && !state.releases.iter().any(Release::is_restoring);
-    let count = serving.count() as u64;
+    let count = serving.clone().count() as u64;
     must(
         "the usage counts what runs",
         !is_plain || count <= used.instances,
@@ -232,7 +247,7 @@ pub(crate) fn is_late(state: &AppState, observation: &Observation) -> bool {
             .is_none_or(|found| found.run != *run),
         Observation::InstanceEmpty { instance, .. } => !state.instances.contains_key(instance),
         Observation::TaskStarted { task } | Observation::TaskExited { task, .. } => {
-            state.task(task).is_none_or(|task| task.is_finished())
+            state.task(task).is_none_or(Task::is_finished)
         }
         Observation::BuildEnded { build, run, .. } => {
             let found = state.builds.iter().find(|found| found.id == *build);
@@ -251,15 +266,13 @@ pub(crate) fn is_late(state: &AppState, observation: &Observation) -> bool {
 
 /// The same fact once more changes nothing, nor does a wake-up: everything has settled.
 pub(crate) fn changes_nothing_again(commit: &Commit<'_>) -> Held {
-    let again = |input: &Input| {
-        transition(commit.after, input, commit.now, commit.ledgers).map(|made| made.changed)
-    };
     if matches!(commit.input, Input::Observe(_))
         && !matches!(commit.input, Input::Observe(Observation::Rebooted))
     {
+        let again = transition(commit.after, commit.input, commit.now, commit.ledgers);
         must(
             "a repeated fact changes nothing",
-            again(commit.input) == Ok(false),
+            again.is_ok_and(|made| !made.changed),
             || format!("{:?}", commit.input),
         )?;
     }
@@ -267,9 +280,31 @@ pub(crate) fn changes_nothing_again(commit: &Commit<'_>) -> Held {
         commit.after.builds.iter().any(
             |build| matches!(build.deadline, Deadline::Running { at } if at <= commit.now.uptime),
         );
-    must(
-        "each commit settles everything",
-        expires || again(&Input::Tick) == Ok(false),
-        || format!("a wake-up right after {:?} changes something", commit.input),
-    )
+    let woken = transition(commit.after, &Input::Tick, commit.now, commit.ledgers);
+    let Some(woken) = woken.ok().filter(|woken| woken.changed && !expires) else {
+        return Ok(());
+    };
+    must("each commit settles everything", false, || {
+        format!(
+            "a wake-up right after {:?} changes {}",
+            commit.input,
+            difference(commit.after, &woken.state)
+        )
+    })
+}
+
+/// The parts of two states that differ, as the second has them.
+fn difference(before: &AppState, after: &AppState) -> String {
+    let fields = |state| match serde_json::to_value(state) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let (old, new) = (fields(before), fields(after));
+    let differ = new
+        .into_iter()
+        .filter(|(name, value)| old.get(name) != Some(value));
+    let parts: Vec<String> = differ
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    parts.join(", ")
 }

@@ -51,6 +51,7 @@ fn surge_by_strategy() {
         (rolling(3), 6),
         (rolling(9), 6),
         (canary(&[50], 2), 5),
+        (canary(&[1, 99], 2), 6),
         (Strategy::Recreate, 3),
     ];
     for (strategy, wanted) in table {
