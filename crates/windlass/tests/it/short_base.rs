@@ -147,26 +147,28 @@ fn the_droplet_of_a_base_stays_until_nobody_may_need_it() {
 }
 
 #[test]
-fn instances_of_the_base_that_end_on_their_own_are_started_for_a_cancel() {
+fn cancel_after_the_base_has_crashed_keeps_the_target_serving() {
     let world = World::new();
-    let app = world.push_with("hello", 2, SLOW_ONE);
+    let slow = [("hello.conf", "VERSION=1\nHEALTH=deaf_4000\n")];
+    let app = world.push_with("hello", 2, &slow);
     let droplet = world.stage(&app, TWO);
     let base = world.app_processes();
     let platform = &world.platform;
     let canary = platform.canary(&app, &droplet, &[50]).expect("canary");
     platform.wait_paused(&canary, 1).expect("paused");
-    let load = world.visitors(&app);
-    // They finish their requests and end: r = 0, and it takes them a while to come back.
     for seen in census::survivors(&base) {
         let pid = nix::unistd::Pid::from_raw(seen.pid);
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
     }
     until_gone(&base);
-    platform
-        .cancel(&canary, "all at once")
-        .expect("answer")
-        .ok()
-        .expect("canceled");
+    // Only what Windlass knows can count in a cancel: it has to have seen that nobody is left.
+    until("the canary to serve everything", || {
+        world.record(&canary)["shares"]["web"]["target"] == 10_000
+    });
+    let load = world.visitors(&app);
+    until_answered(&load, 20);
+    let answer = platform.cancel(&canary, "all at once").expect("answer");
+    assert_eq!(answer.status, 200, "{}", answer.text);
     platform
         .wait_deployment(&canary, "CANCELED")
         .expect("outcome");
