@@ -69,7 +69,14 @@ fn most_of(state: &AppState, release: &Release, component: &ComponentName) -> (u
     let memory_mb = old
         .map_or(0, |config| config.memory_mb)
         .max(new.map_or(0, |config| config.memory_mb));
-    let needed = state.needed(release, component);
+    let needed = match state.run {
+        RunState::Started => state.needed(release, component),
+        // What waits will find the base running again.
+        RunState::Stopped | RunState::Deleted if old.is_some() && release.was_started => {
+            release.base_count(component)
+        }
+        RunState::Stopped | RunState::Deleted => 0,
+    };
     let goal = release.target_scale.get(component).copied().unwrap_or(0);
     let count = if config.role == ComponentRole::Routed {
         let warm = keeps_base_warm(state, release, component);

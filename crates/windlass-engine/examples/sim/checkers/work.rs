@@ -213,11 +213,15 @@ fn counts_what_serves(state: &AppState, used: Usage) -> Held {
             .filter(|i| i.component == *component && !i.is_routable())
             .count()
     };
-    // What was up once and starts again has a place of its own.
-    let is_steady = state
-        .components()
-        .iter()
-        .all(|name| starting(name) <= in_flight);
+    // What was up once and starts again has a place of its own, with the base beside it.
+    let base_is_up = serving
+        .clone()
+        .all(|i| state.base.as_ref() != Some(&i.revision) || !i.is_starting());
+    let is_steady = base_is_up
+        && state
+            .components()
+            .iter()
+            .all(|name| starting(name) <= in_flight);
     let is_plain = is_steady
         && serving.clone().all(|i| is_known(&i.revision))
         && !state.releases.iter().any(Release::is_restoring);
