@@ -10,7 +10,9 @@ use windlass_control::Extra;
 use windlass_control::listing::{Column, Filter, ListQuery as Question};
 use windlass_engine::id::{ArtifactId, BuildId, PackageId};
 use windlass_engine::input::CreateBuildCommand;
-use windlass_engine::records::{BuildRecord, BuildRecordState, Metadata, PackageState, Stamps};
+use windlass_engine::records::{
+    BuildRecord, BuildRecordState, BuildSettings, Metadata, PackageState, Stamps,
+};
 
 use crate::apps::access::{self, Place};
 use crate::apps::document::Document;
@@ -165,6 +167,9 @@ async fn create(
         id,
         app: place.app.id.clone(),
         package: Some(package.id),
+        git: None,
+        component: None,
+        settings: BuildSettings::default(),
         state: BuildRecordState::Staging,
         memory_mb: command.memory_mb,
         disk_mb: command.disk_mb,

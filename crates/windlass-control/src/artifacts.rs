@@ -43,6 +43,7 @@ impl Control {
                 buildpacks: Vec::new(),
                 stack: None,
                 execution_metadata: String::new(),
+                commit: None,
                 metadata: Metadata::default(),
                 stamps: by.stamps(tx),
             };

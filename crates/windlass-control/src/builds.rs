@@ -297,6 +297,7 @@ fn artifact_record(
         buildpacks,
         stack: Some(STACK.to_owned()),
         execution_metadata: droplet.result.execution_metadata.clone(),
+        commit: None,
         metadata: Metadata::default(),
         stamps: Stamps::default(),
     };

@@ -16,7 +16,7 @@ pub use identity::{
 pub use routing::{Destination, Domain, Protocol, Route, RouteOptions};
 pub use settings::{FeatureFlag, IdempotencyRow, SecretValue};
 pub use source::{
-    Artifact, ArtifactState, BuildRecord, BuildRecordState, NumberedProcess, NumberedRevision,
-    Package, PackageState, ServiceBinding, ServiceInstance,
+    Artifact, ArtifactState, BuildRecord, BuildRecordState, BuildSettings, GitSource,
+    NumberedProcess, NumberedRevision, Package, PackageState, ServiceBinding, ServiceInstance,
 };
 pub use tenancy::{AppRecord, Dialect, Metadata, Organization, Quota, Space, Stamps};

@@ -95,6 +95,7 @@ mod tests {
             buildpacks: Vec::new(),
             stack: None,
             execution_metadata: String::new(),
+            commit: None,
             metadata: Metadata::default(),
             stamps: Stamps::default(),
         };

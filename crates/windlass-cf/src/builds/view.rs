@@ -70,7 +70,7 @@ pub(crate) fn build(urls: &Urls, build: &BuildRecord, creator: &Creator) -> Valu
 #[cfg(test)]
 mod tests {
     use windlass_engine::id::{AppId, ArtifactId, BuildId, PackageId};
-    use windlass_engine::records::{Metadata, Stamps};
+    use windlass_engine::records::{BuildSettings, Metadata, Stamps};
 
     use super::*;
 
@@ -79,6 +79,9 @@ mod tests {
             id: BuildId::from("b"),
             app: AppId::from("a"),
             package: Some(PackageId::from("p")),
+            git: None,
+            component: None,
+            settings: BuildSettings::default(),
             state,
             memory_mb: 1024,
             disk_mb: 4096,

@@ -13,8 +13,8 @@ use windlass_engine::id::{
 };
 use windlass_engine::input::{CreateBuildCommand, RunTaskCommand};
 use windlass_engine::records::{
-    Artifact, ArtifactState, BuildRecord, BuildRecordState, Destination, Domain, Metadata,
-    Operation, OperationState, Protocol, Route, SecretValue, Stamps,
+    Artifact, ArtifactState, BuildRecord, BuildRecordState, BuildSettings, Destination, Domain,
+    Metadata, Operation, OperationState, Protocol, Route, SecretValue, Stamps,
 };
 use windlass_engine::release::ReleaseState;
 use windlass_engine::strategy::Strategy;
@@ -89,6 +89,9 @@ async fn a_build_that_waits_for_a_slot_goes_on_after_a_crash() {
         id: BuildId::from("b1"),
         app: world.app.clone(),
         package: None,
+        git: None,
+        component: None,
+        settings: BuildSettings::default(),
         state: BuildRecordState::Staging,
         memory_mb: 64,
         disk_mb: 64,

@@ -162,6 +162,7 @@ impl World {
             buildpacks: Vec::new(),
             stack: None,
             execution_metadata: String::new(),
+            commit: None,
             metadata: Metadata::default(),
             stamps: Stamps::default(),
         };

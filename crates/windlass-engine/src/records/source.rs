@@ -91,6 +91,9 @@ pub struct Artifact {
     pub stack: Option<String>,
     /// Free text of the lifecycle.
     pub execution_metadata: String,
+    /// The commit that it was built from, 40 hex digits; `None` when it was not built from git.
+    #[serde(default)]
+    pub commit: Option<String>,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// Creation and change.
@@ -117,6 +120,36 @@ pub enum BuildRecordState {
     Canceled,
 }
 
+/// A git repository as the source of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitSource {
+    /// Address that it is cloned from.
+    pub url: String,
+    /// Branch.
+    pub branch: String,
+    /// Commit, 40 hex digits. `None` = what the branch points to when the build begins; a build that
+    /// got so far has it.
+    pub commit: Option<String>,
+}
+
+/// How a source is built, as far as a user says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildSettings {
+    /// Directory of the source that is built; `None` = all of it.
+    pub source_dir: Option<String>,
+    /// Command that runs after the dependencies are there.
+    pub build_command: Option<String>,
+    /// Directory that a static site consists of, below the source directory; `None` = a usual one.
+    pub output_dir: Option<String>,
+    /// Name of a buildpack, one of its other names counts too; `None` = detect.
+    pub environment: Option<String>,
+    /// Whether the outcome is files to serve instead of something to run.
+    pub static_site: bool,
+    /// Variables of the build, as references.
+    pub env: BTreeMap<String, SecretRef>,
+}
+
 /// A build as the dialects show it; the engine's `Build` moves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildRecord {
@@ -124,8 +157,18 @@ pub struct BuildRecord {
     pub id: BuildId,
     /// Whose.
     pub app: AppId,
-    /// From which source.
+    /// From which upload, unless from git.
     pub package: Option<PackageId>,
+    /// From which git repository, unless from an upload.
+    #[serde(default)]
+    pub git: Option<GitSource>,
+    /// For which component; `None` = for all. A build for a component has the variables of its
+    /// settings only, and a cache of its own.
+    #[serde(default)]
+    pub component: Option<ComponentName>,
+    /// How.
+    #[serde(default)]
+    pub settings: BuildSettings,
     /// Where it stands.
     pub state: BuildRecordState,
     /// Memory of the staging run, MiB.

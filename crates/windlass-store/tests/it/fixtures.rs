@@ -182,6 +182,7 @@ pub(crate) fn artifact(id: &str, app: &str) -> Artifact {
         buildpacks: vec![json!({"name": "binary"})],
         stack: None,
         execution_metadata: String::new(),
+        commit: None,
         metadata: metadata(),
         stamps: stamps(20),
     }
@@ -192,6 +193,9 @@ pub(crate) fn build(id: &str, app: &str) -> BuildRecord {
         id: id.into(),
         app: app.into(),
         package: Some("p1".into()),
+        git: None,
+        component: None,
+        settings: BuildSettings::default(),
         state: BuildRecordState::Staged {
             artifact: "a1".into(),
         },
