@@ -1,0 +1,6 @@
+//! The DigitalOcean App Platform v2 dialect: requests to commands, records to views, errors to
+//! errors.
+//!
+//! An app is described by an *app spec*, one document with everything in it: see [`spec`].
+
+pub mod spec;
