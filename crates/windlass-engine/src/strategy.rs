@@ -26,6 +26,8 @@ pub enum Strategy {
     },
     /// Everything old stops, then everything new starts.
     Recreate,
+    /// Everything new starts beside the old; traffic moves when all of it is routable.
+    BlueGreen,
 }
 
 impl Strategy {
@@ -35,6 +37,7 @@ impl Strategy {
             Self::Rolling { .. } => "rolling",
             Self::Canary { .. } => "canary",
             Self::Recreate => "recreate",
+            Self::BlueGreen => "blue_green",
         }
     }
 
@@ -44,7 +47,7 @@ impl Strategy {
             Self::Rolling { max_in_flight } | Self::Canary { max_in_flight, .. } => {
                 (*max_in_flight).max(1)
             }
-            Self::Recreate => u32::MAX,
+            Self::Recreate | Self::BlueGreen => u32::MAX,
         }
     }
 }
@@ -122,74 +125,130 @@ pub struct Sizes {
     pub goal: u32,
 }
 
+/// What a compiler of steps knows of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Parts {
+    /// Components with traffic.
+    pub routed: BTreeMap<ComponentName, Sizes>,
+    /// Components without.
+    pub others: BTreeMap<ComponentName, Sizes>,
+    /// Whether all instances of the base stay until the release is deployed, so that a cancel
+    /// needs none anew.
+    pub keep_base_warm: bool,
+    /// Whether the target has jobs that run before its instances.
+    pub before: bool,
+    /// Whether it has jobs that run after traffic has moved.
+    pub after: bool,
+}
+
+impl Parts {
+    /// Whether every instance of the base stays to the end.
+    fn is_warm(&self, strategy: &Strategy) -> bool {
+        match strategy {
+            Strategy::Recreate => false,
+            Strategy::BlueGreen => true,
+            // A job that runs after traffic has moved may still end badly.
+            Strategy::Rolling { .. } | Strategy::Canary { .. } => self.keep_base_warm || self.after,
+        }
+    }
+}
+
 /// Compiles a strategy.
 ///
-/// `routed` and `others` name the components with their sizes; with `keep_base_warm` all
-/// instances of the base stay until the release is deployed, so that a cancel needs none anew.
-pub fn compile(
-    strategy: &Strategy,
-    routed: &BTreeMap<ComponentName, Sizes>,
-    others: &BTreeMap<ComponentName, Sizes>,
-    keep_base_warm: bool,
-) -> Vec<Step> {
+/// Jobs before come first, all instances of the base still serving; jobs after come when traffic
+/// has moved. Components without traffic follow at last.
+pub fn compile(strategy: &Strategy, parts: &Parts) -> Vec<Step> {
     let mut steps = Vec::new();
-    if let Strategy::Canary { weights, .. } = strategy {
-        if weights.is_empty() {
-            steps.push(canary_step(routed, None));
-        }
-        steps.extend(
-            weights
-                .iter()
-                .map(|weight| canary_step(routed, Some(*weight))),
-        );
+    if parts.before {
+        steps.push(Step {
+            gate: Gate::Jobs(JobKind::PreDeploy),
+            ..whole_step(&parts.routed, |sizes| (0, sizes.base), Weight::Share(0))
+        });
     }
-    steps.push(Step {
+    match strategy {
+        Strategy::Canary { weights, .. } if weights.is_empty() => {
+            steps.push(canary_step(&parts.routed, None));
+        }
+        Strategy::Canary { weights, .. } => {
+            let canaries = weights.iter();
+            steps.extend(canaries.map(|weight| canary_step(&parts.routed, Some(*weight))));
+        }
+        // Traffic moves when everything is there, not before.
+        Strategy::BlueGreen => steps.push(whole_step(
+            &parts.routed,
+            |sizes| (sizes.goal, sizes.base),
+            Weight::Share(0),
+        )),
+        Strategy::Rolling { .. } | Strategy::Recreate => {}
+    }
+    let goal = |sizes: Sizes| (sizes.goal, 0);
+    match strategy {
+        Strategy::BlueGreen => {
+            steps.push(whole_step(&parts.routed, goal, Weight::Share(SHARE_ALL)));
+        }
+        Strategy::Rolling { .. } | Strategy::Canary { .. } | Strategy::Recreate => {
+            steps.push(Step {
+                old_first: *strategy == Strategy::Recreate,
+                ..whole_step(&parts.routed, goal, Weight::ByInstances)
+            });
+            if parts.after {
+                steps.push(whole_step(&parts.routed, goal, Weight::Share(SHARE_ALL)));
+            }
+        }
+    }
+    if parts.is_warm(strategy) {
+        for step in &mut steps {
+            for (name, counts) in &mut step.counts {
+                let base = parts.routed.get(name).map_or(0, |sizes| sizes.base);
+                counts.base_instances = base;
+            }
+        }
+    }
+    let last_routed = steps.len().saturating_sub(1);
+    if !parts.others.is_empty() {
+        steps.push(Step {
+            scope: StepScope::Others,
+            ..whole_step(&parts.others, goal, Weight::ByInstances)
+        });
+    }
+    // Where nothing has traffic, "after" is when the rest is there.
+    let after = if parts.routed.is_empty() {
+        steps.len().saturating_sub(1)
+    } else {
+        last_routed
+    };
+    if parts.after
+        && let Some(step) = steps.get_mut(after)
+    {
+        step.gate = Gate::Jobs(JobKind::PostDeploy);
+    }
+    steps
+}
+
+/// A step that asks the same of every component.
+fn whole_step(
+    components: &BTreeMap<ComponentName, Sizes>,
+    counts: impl Fn(Sizes) -> (u32, u32),
+    weight: Weight,
+) -> Step {
+    Step {
         scope: StepScope::Routed,
-        counts: routed
+        counts: components
             .iter()
             .map(|(name, sizes)| {
+                let (new_instances, base_instances) = counts(*sizes);
                 let counts = StepCounts {
-                    new_instances: sizes.goal,
-                    base_instances: 0,
-                    total: sizes.goal,
+                    new_instances,
+                    base_instances,
+                    total: new_instances.saturating_add(base_instances),
                 };
                 (name.clone(), counts)
             })
             .collect(),
-        weight: Weight::ByInstances,
+        weight,
         gate: Gate::Automatic,
-        old_first: matches!(strategy, Strategy::Recreate),
-    });
-    if !others.is_empty() {
-        steps.push(Step {
-            scope: StepScope::Others,
-            counts: others
-                .iter()
-                .map(|(name, sizes)| {
-                    let counts = StepCounts {
-                        new_instances: sizes.goal,
-                        base_instances: 0,
-                        total: sizes.goal,
-                    };
-                    (name.clone(), counts)
-                })
-                .collect(),
-            weight: Weight::ByInstances,
-            gate: Gate::Automatic,
-            old_first: false,
-        });
+        old_first: false,
     }
-    if keep_base_warm && !matches!(strategy, Strategy::Recreate) {
-        for step in steps
-            .iter_mut()
-            .filter(|step| step.scope == StepScope::Routed)
-        {
-            for (name, counts) in &mut step.counts {
-                counts.base_instances = routed.get(name).map_or(0, |sizes| sizes.base);
-            }
-        }
-    }
-    steps
 }
 
 fn canary_step(routed: &BTreeMap<ComponentName, Sizes>, weight: Option<u8>) -> Step {
@@ -310,7 +369,11 @@ mod tests {
             weights: vec![],
             max_in_flight: 1,
         };
-        let steps = compile(&strategy, &routed, &BTreeMap::new(), false);
+        let parts = Parts {
+            routed,
+            ..Parts::default()
+        };
+        let steps = compile(&strategy, &parts);
         assert_eq!(steps.len(), 2);
         assert_eq!(steps[0].weight, Weight::ByStepTotal);
         assert_eq!(steps[0].gate, Gate::Manual);
@@ -320,12 +383,12 @@ mod tests {
     #[test]
     fn warm_base_keeps_every_instance() {
         let routed = BTreeMap::from([("web".into(), Sizes { base: 4, goal: 4 })]);
-        let steps = compile(
-            &Strategy::Rolling { max_in_flight: 2 },
-            &routed,
-            &BTreeMap::new(),
-            true,
-        );
+        let parts = Parts {
+            routed,
+            keep_base_warm: true,
+            ..Parts::default()
+        };
+        let steps = compile(&Strategy::Rolling { max_in_flight: 2 }, &parts);
         assert_eq!(
             steps[0].counts[&ComponentName::from("web")].base_instances,
             4

@@ -76,6 +76,7 @@ pub(super) async fn create(
         command,
         detail,
         secrets: Vec::new(),
+        builds: Vec::new(),
     };
     let record = cf.control.deploy_recorded(new, extra, recording).await?;
     let text = format!("Creating deployment with guid {release}");

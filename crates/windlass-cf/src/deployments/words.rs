@@ -113,7 +113,8 @@ pub(crate) fn of(release: &Release) -> Words {
 /// The word of a strategy.
 pub(crate) fn strategy(strategy: &Strategy) -> &'static str {
     match strategy {
-        Strategy::Rolling { .. } => "rolling",
+        // No deployment of this API is blue-green; rolling is the nearest word.
+        Strategy::Rolling { .. } | Strategy::BlueGreen => "rolling",
         Strategy::Canary { .. } => "canary",
         Strategy::Recreate => "recreate",
     }

@@ -96,6 +96,7 @@ impl CheckPatch {
                 .invocation_timeout_secs
                 .apply(old.invocation_timeout_secs),
             interval_secs: self.interval_secs.apply(old.interval_secs),
+            ..old.clone()
         }
     }
 }
@@ -403,8 +404,8 @@ mod tests {
                     endpoint: "/up".to_owned()
                 },
                 start_timeout_secs: Some(90),
-                invocation_timeout_secs: None,
                 interval_secs: Some(5),
+                ..HealthCheck::new(HealthKind::Port)
             }
         );
         let reset = patch(json!({"health_check": {"data": {"timeout": null, "interval": null}}}));

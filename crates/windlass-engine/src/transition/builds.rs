@@ -26,7 +26,9 @@ impl Work {
             // The same input once more.
             return Ok(());
         }
-        self.supersede_queued(&command.source);
+        if !command.for_releases {
+            self.supersede_queued(&command.source);
+        }
         let build = Build {
             id: command.build.clone(),
             source: command.source.clone(),
@@ -222,7 +224,9 @@ impl Work {
             .builds
             .iter()
             .filter(|build| {
+                // What releases wait for ends with them: one may have a build per component.
                 build.state == BuildState::Queued
+                    && !build.for_releases
                     && matches!(&build.source, BuildSource::Git { url: other, branch: b, .. }
                         if other == url && b == branch)
             })

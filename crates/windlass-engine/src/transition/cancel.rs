@@ -211,7 +211,7 @@ impl Work {
         keys.extend(self.state.configuration.keys());
         keys.extend(self.state.changes.keys().cloned());
         if self.state.settings.cancel_restores == CancelRestores::Artifact {
-            keys.retain(|key| *key == Key::Artifact);
+            keys.retain(|key| matches!(key, Key::Artifact | Key::ComponentArtifact(_)));
         }
         let mut restored = Vec::new();
         let mut not_restored = Vec::new();

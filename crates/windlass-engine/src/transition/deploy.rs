@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::Work;
 use crate::app::{ConcurrencyPolicy, RunState};
-use crate::configuration::ComponentRole;
+use crate::configuration::{ComponentRole, JobKind};
 use crate::id::{ComponentName, ReleaseId, RevisionId};
 use crate::input::{DeployCommand, IfStopped};
 use crate::limits;
 use crate::rejection::Rejection;
 use crate::release::{Deadline, Outcome, Release, ReleaseState};
 use crate::revision::Revision;
-use crate::strategy::{Gate, Sizes, Strategy, compile};
+use crate::strategy::{Gate, Parts, Sizes, Strategy, compile};
 
 /// What a release restores if it is canceled.
 pub(super) struct Base {
@@ -309,13 +309,7 @@ impl Work {
         let Some(release) = self.state.release(id) else {
             return;
         };
-        let (routed, others) = self.sizes(release);
-        let steps = compile(
-            &release.strategy,
-            &routed,
-            &others,
-            self.state.settings.keep_base_warm,
-        );
+        let steps = compile(&release.strategy, &self.parts(release));
         let deadline = self.fresh_deadline(id);
         self.relieve_restoring(id);
         if let Some(release) = self.release_mut(id) {
@@ -327,15 +321,12 @@ impl Work {
         }
     }
 
-    fn sizes(
-        &self,
-        release: &Release,
-    ) -> (
-        BTreeMap<ComponentName, Sizes>,
-        BTreeMap<ComponentName, Sizes>,
-    ) {
-        let mut routed = BTreeMap::new();
-        let mut others = BTreeMap::new();
+    /// What the compiler of steps has to know.
+    fn parts(&self, release: &Release) -> Parts {
+        let mut parts = Parts {
+            keep_base_warm: self.state.settings.keep_base_warm,
+            ..Parts::default()
+        };
         let configuration = |id: &crate::id::RevisionId| {
             self.state
                 .revisions
@@ -344,8 +335,10 @@ impl Work {
         };
         let base = release.base.as_ref().and_then(configuration);
         let Some(target) = configuration(&release.target) else {
-            return (routed, others);
+            return parts;
         };
+        parts.before = target.has_jobs(JobKind::PreDeploy);
+        parts.after = target.has_jobs(JobKind::PostDeploy);
         for (name, config) in &target.components {
             let goal = release.target_scale.get(name).copied().unwrap_or(0);
             let sizes = Sizes {
@@ -358,8 +351,8 @@ impl Work {
                 goal,
             };
             match config.role {
-                ComponentRole::Routed => routed.insert(name.clone(), sizes),
-                ComponentRole::Worker => others.insert(name.clone(), sizes),
+                ComponentRole::Routed => parts.routed.insert(name.clone(), sizes),
+                ComponentRole::Worker => parts.others.insert(name.clone(), sizes),
                 ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template => None,
             };
         }
@@ -369,10 +362,10 @@ impl Work {
                     base: self.state.needed(release, name),
                     goal: 0,
                 };
-                others.insert(name.clone(), sizes);
+                parts.others.insert(name.clone(), sizes);
             }
         }
-        (routed, others)
+        parts
     }
 
     /// A deadline that begins now: the setting of the app, but never shorter than the longest

@@ -2,7 +2,7 @@
 
 use super::Work;
 use crate::app::{AppState, RunState};
-use crate::configuration::{ComponentConfig, ComponentRole};
+use crate::configuration::{ComponentConfig, ComponentRole, JobKind};
 use crate::id::{ComponentName, RevisionId};
 use crate::rejection::{QuotaKind, Rejection};
 use crate::release::Release;
@@ -100,7 +100,7 @@ fn peak(release: &Release, needed: u32, goal: u32, warm: bool) -> u32 {
     };
     let mut steps = match &release.strategy {
         Strategy::Recreate => return needed.max(goal),
-        Strategy::Rolling { .. } => Vec::new(),
+        Strategy::Rolling { .. } | Strategy::BlueGreen => Vec::new(),
         Strategy::Canary { weights, .. } if weights.is_empty() => vec![canary_counts(sizes, None)],
         Strategy::Canary { weights, .. } => weights
             .iter()
@@ -143,13 +143,14 @@ fn keeps_base_warm(state: &AppState, release: &Release, component: &ComponentNam
         .steps
         .iter()
         .rfind(|step| step.scope == StepScope::Routed);
-    match last {
-        Some(step) => step
-            .counts
-            .get(component)
-            .is_some_and(|counts| counts.base_instances > 0),
-        None => state.settings.keep_base_warm,
+    if let Some(step) = last {
+        let counts = step.counts.get(component);
+        return counts.is_some_and(|counts| counts.base_instances > 0);
     }
+    let target = state.revisions.get(&release.target);
+    release.strategy == Strategy::BlueGreen
+        || state.settings.keep_base_warm
+        || target.is_some_and(|it| it.configuration.has_jobs(JobKind::PostDeploy))
 }
 
 fn config_of<'a>(

@@ -2,6 +2,7 @@
 
 mod world;
 
+mod blue_green;
 mod builds;
 mod cancel;
 mod deadline;

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use windlass_engine::app::{AppSettings, AppState, ConcurrencyPolicy, RunState};
 use windlass_engine::build::BuildState;
 use windlass_engine::configuration::{
-    ComponentConfig, ComponentRole, Edit, HealthCheck, HealthKind, JobKind, Key, Sidecar,
+    ComponentConfig, ComponentRole, Configuration, Edit, HealthCheck, HealthKind, IngressAction,
+    IngressRule, JobKind, Key, PathChange, PathMatch, Sidecar, StaticDocuments,
 };
 use windlass_engine::id::{AppId, CommitNumber, ComponentName, SecretRef};
 use windlass_engine::input::{EditCommand, Input};
@@ -72,6 +73,24 @@ fn edit() -> impl Strategy<Value = Edit> {
         (component(), any::<Option<u64>>()).prop_map(|(n, v)| Edit::LogRate(n, v)),
         (component(), check()).prop_map(|(n, v)| Edit::Health(n, v)),
         (component(), check()).prop_map(|(n, v)| Edit::Readiness(n, v)),
+        (component(), text(), secret()).prop_map(|(n, name, v)| Edit::ComponentEnv(n, name, v)),
+        (component(), any::<Option<u64>>()).prop_map(|(n, v)| Edit::DrainLimit(n, v)),
+        (component(), any::<Option<u64>>()).prop_map(|(n, v)| Edit::Grace(n, v)),
+        (component(), proptest::option::of(text())).prop_map(|(n, index)| {
+            let documents = StaticDocuments {
+                index,
+                ..StaticDocuments::default()
+            };
+            Edit::Documents(n, documents)
+        }),
+        (component(), text()).prop_map(|(component, prefix)| Edit::Ingress(vec![IngressRule {
+            host: None,
+            path: PathMatch::Prefix(prefix),
+            action: IngressAction::Component {
+                component,
+                path: PathChange::Strip,
+            },
+        }])),
         (text(), component(), any::<bool>()).prop_map(|(name, beside, from_user)| {
             let sidecar = Sidecar {
                 command: name.clone(),
@@ -132,6 +151,27 @@ proptest! {
             }
         }
         survives(&state);
+    }
+
+    /// Whatever two configurations are, one can be made of the other.
+    #[test]
+    fn the_writes_between_two_configurations_make_one_of_the_other(
+        old in proptest::collection::vec(edit(), 0..20),
+        new in proptest::collection::vec(edit(), 0..20),
+    ) {
+        let made = |edits: Vec<Edit>| {
+            let mut configuration = Configuration::default();
+            for edit in edits {
+                configuration.apply(&edit);
+            }
+            configuration
+        };
+        let (mut old, new) = (made(old), made(new));
+        for edit in old.edits_to(&new) {
+            old.apply(&edit);
+        }
+        prop_assert_eq!(&old, &new);
+        prop_assert_eq!(old.edits_to(&new), Vec::new());
     }
 }
 

@@ -7,14 +7,18 @@ use windlass_engine::id::{
 };
 use windlass_engine::records::Metadata;
 use windlass_engine::release::{CancelCause, Deadline, FailureReason, Urgency};
-use windlass_engine::strategy::{Sizes, compile};
+use windlass_engine::strategy::{Parts, Sizes, compile};
 use windlass_engine::time::{Timestamp, Uptime};
 
 use super::*;
 
 fn release(strategy: Strategy) -> Release {
     let routed = BTreeMap::from([(ComponentName::from("web"), Sizes { base: 4, goal: 4 })]);
-    let steps = compile(&strategy, &routed, &BTreeMap::new(), false);
+    let parts = Parts {
+        routed,
+        ..Parts::default()
+    };
+    let steps = compile(&strategy, &parts);
     Release {
         id: ReleaseId::from("r"),
         strategy,

@@ -1,4 +1,4 @@
-//! Gates: jobs, timers, checks. Dialects compile them; here they are put between the steps.
+//! Gates: jobs, as the compiler of steps places them; timers and checks, put there by hand.
 
 use super::world::{World, canary, rolling};
 use crate::app::ConcurrencyPolicy;
@@ -7,37 +7,39 @@ use crate::input::Observation;
 use crate::limits::DEADLINE_MS;
 use crate::plan::Want;
 use crate::release::{Deadline, FailureReason, JobState, Outcome};
-use crate::strategy::{Gate, Step};
+use crate::strategy::Gate;
 
-/// An app of two instances with one job of each kind, and a rolling release with changed steps,
-/// before anything of it was seen.
-fn release(change: impl Fn(&mut Vec<Step>)) -> World {
+/// An app of two instances with jobs, and a rolling release, before anything of it was seen.
+fn release(jobs: &[(&str, JobKind)]) -> World {
     let mut world = World::stopped(ConcurrencyPolicy::SupersedeNow, 2);
-    let kinds = [
-        ("pre", JobKind::PreDeploy),
-        ("post", JobKind::PostDeploy),
-        ("sorry", JobKind::FailedDeploy),
-    ];
-    let jobs = kinds.map(|(name, kind)| {
-        Edit::AddComponent(name.into(), ComponentConfig::new(ComponentRole::Job(kind)))
-    });
-    world.edit(jobs.to_vec());
+    world.edit(jobs.iter().map(|(name, kind)| job(name, *kind)).collect());
     world.start("v1");
     world.settle();
     world.deploy(2, rolling(2));
-    let release = world.state.releases.last_mut().unwrap();
-    change(&mut release.steps);
     world
 }
 
-/// The warm base and a gate after the last routed step, as for jobs after a deployment.
+pub(super) fn job(name: &str, kind: JobKind) -> Edit {
+    Edit::AddComponent(name.into(), ComponentConfig::new(ComponentRole::Job(kind)))
+}
+
+/// A release with a job after traffic has moved, and one for failures.
+fn with_job_after() -> World {
+    release(&[
+        ("post", JobKind::PostDeploy),
+        ("sorry", JobKind::FailedDeploy),
+    ])
+}
+
+/// The warm base and a gate after the last routed step.
 fn gated(gate: Gate) -> World {
-    release(|steps| {
-        steps[0].gate = gate;
-        for counts in steps[0].counts.values_mut() {
-            counts.base_instances = 2;
-        }
-    })
+    let mut world = release(&[]);
+    let release = world.state.releases.last_mut().unwrap();
+    release.steps[0].gate = gate;
+    for counts in release.steps[0].counts.values_mut() {
+        counts.base_instances = 2;
+    }
+    world
 }
 
 fn job_ended(world: &mut World, component: &str, succeeded: bool) {
@@ -56,20 +58,7 @@ fn jobs(world: &World) -> Vec<(String, Want)> {
 
 #[test]
 fn a_job_before_comes_before_the_first_instance() {
-    let mut world = World::stopped(ConcurrencyPolicy::SupersedeNow, 2);
-    world.edit(vec![Edit::AddComponent(
-        "pre".into(),
-        ComponentConfig::new(ComponentRole::Job(JobKind::PreDeploy)),
-    )]);
-    world.start("v1");
-    world.settle();
-    world.deploy(2, rolling(2));
-    // The steps as a dialect compiles them: the gate first, without instances.
-    let release = world.state.releases.last_mut().unwrap();
-    let mut first = release.steps[0].clone();
-    first.counts.clear();
-    first.gate = Gate::Jobs(JobKind::PreDeploy);
-    release.steps.insert(0, first);
+    let mut world = release(&[("pre", JobKind::PreDeploy)]);
     world.tick(1);
     world.drain();
     assert_eq!(world.wanted("v2"), 0);
@@ -85,7 +74,7 @@ fn a_job_before_comes_before_the_first_instance() {
 
 #[test]
 fn a_job_after_has_the_base_warm() {
-    let mut world = gated(Gate::Jobs(JobKind::PostDeploy));
+    let mut world = with_job_after();
     world.settle();
     assert_eq!((world.share("v2"), world.routable("v1")), (10_000, 2));
     assert_eq!(jobs(&world), [("post".to_owned(), Want::Run)]);
@@ -97,7 +86,7 @@ fn a_job_after_has_the_base_warm() {
 
 #[test]
 fn a_job_that_fails_restores_and_runs_the_job_for_failures() {
-    let mut world = gated(Gate::Jobs(JobKind::PostDeploy));
+    let mut world = with_job_after();
     world.settle();
     job_ended(&mut world, "post", false);
     let failed = Outcome::Failed(FailureReason::Job {
@@ -117,7 +106,7 @@ fn a_job_that_fails_restores_and_runs_the_job_for_failures() {
 
 #[test]
 fn a_cancel_ends_a_running_job_and_lists_it() {
-    let mut world = gated(Gate::Jobs(JobKind::PostDeploy));
+    let mut world = with_job_after();
     world.settle();
     world.cancel(2);
     assert_eq!(
@@ -137,7 +126,7 @@ fn a_cancel_ends_a_running_job_and_lists_it() {
 
 #[test]
 fn a_superseded_release_ends_its_job() {
-    let mut world = gated(Gate::Jobs(JobKind::PostDeploy));
+    let mut world = with_job_after();
     world.settle();
     world.deploy(3, rolling(2));
     assert_eq!(world.word(2), "superseded");
@@ -145,7 +134,8 @@ fn a_superseded_release_ends_its_job() {
     assert!(world.release(2).cleanup_left > 0);
     world.settle();
     assert_eq!(world.release(2).cleanup_left, 0);
-    assert!(jobs(&world).is_empty());
+    let own = jobs(&world);
+    assert_eq!(own, [("post".to_owned(), Want::Run)], "that of the newer");
 }
 
 #[test]
@@ -225,7 +215,7 @@ fn checks_open_or_fail() {
 
 #[test]
 fn a_job_runs_at_most_once() {
-    let mut world = gated(Gate::Jobs(JobKind::PostDeploy));
+    let mut world = with_job_after();
     world.settle();
     world.crash("v2");
     world.settle();

@@ -185,12 +185,16 @@ fn only_the_artifact_where_the_app_says_so() {
     let mut world = world();
     world.state.settings.cancel_restores = CancelRestores::Artifact;
     world.edit(every_edit());
-    let edited = world.state.configuration.clone();
+    let mut edited = world.state.configuration.clone();
+    edited.components.get_mut(&web()).unwrap().artifact = None;
     world.deploy(2, rolling(1));
     world.cancel(2);
     assert_eq!(world.state.configuration, edited);
     let restore = world.release(2).restore.clone().unwrap();
-    assert_eq!(restore.restored, [Key::Artifact]);
+    assert_eq!(
+        restore.restored,
+        [Key::Artifact, Key::ComponentArtifact(web())]
+    );
 }
 
 #[test]
