@@ -3,6 +3,7 @@
 use windlass_engine::id::{AppId, BuildId};
 use windlass_engine::input::{CreateBuildCommand, Input};
 use windlass_engine::records::BuildRecord;
+use windlass_store::Tx;
 
 use super::Caller;
 use crate::builds::settle_record;
@@ -18,20 +19,13 @@ impl Control {
     pub async fn create_build(
         &self,
         command: CreateBuildCommand,
-        mut record: BuildRecord,
+        record: BuildRecord,
         extra: Extra,
     ) -> Result<BuildRecord, Error> {
         let app = record.app.clone();
         let input = Input::CreateBuild(command);
         let (_, record) = self
-            .commit_with(&app, input, extra, move |tx, _| {
-                let wall = clock::wall();
-                record.stamps.created_at = wall;
-                record.stamps.updated_at = wall;
-                record.stamps.created_commit = tx.commit_number();
-                tx.put(&record)?;
-                Ok(record)
-            })
+            .commit_with(&app, input, extra, move |tx, _| put_new_build(tx, record))
             .await?;
         Ok(record)
     }
@@ -58,4 +52,17 @@ impl Control {
         .await?;
         Ok(())
     }
+}
+
+/// Writes the record of a build with the stamps of the commit that creates it.
+pub(super) fn put_new_build(
+    tx: &mut Tx<'_>,
+    mut record: BuildRecord,
+) -> Result<BuildRecord, Error> {
+    let wall = clock::wall();
+    record.stamps.created_at = wall;
+    record.stamps.updated_at = wall;
+    record.stamps.created_commit = tx.commit_number();
+    tx.put(&record)?;
+    Ok(record)
 }

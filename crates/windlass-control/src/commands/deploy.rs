@@ -1,12 +1,13 @@
 //! Creating a deployment.
 
 use windlass_engine::id::{AppId, ReleaseId};
-use windlass_engine::input::{DeployCommand, Input};
-use windlass_engine::records::SecretValue;
+use windlass_engine::input::{CreateBuildCommand, DeployCommand, Input};
+use windlass_engine::records::{BuildRecord, SecretValue};
 use windlass_store::{ReleaseRow, Tx};
 
-use crate::commit::Committed;
-use crate::control::{Control, Extra};
+use super::builds::put_new_build;
+use crate::commit::{Committed, apply};
+use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
 use crate::history::{ReleaseDetail, ReleaseRecord};
 
@@ -21,10 +22,22 @@ pub struct NewDeployment {
     pub detail: ReleaseDetail,
     /// Secret values that the command's edits refer to and that are not stored yet.
     pub secrets: Vec<SecretValue>,
+    /// Builds to create with it, usually those that it waits for.
+    pub builds: Vec<NewBuild>,
+}
+
+/// A build to create.
+#[derive(Debug, Clone)]
+pub struct NewBuild {
+    /// What the engine is told.
+    pub command: CreateBuildCommand,
+    /// What lists show. Its stamps are set by the commit.
+    pub record: BuildRecord,
 }
 
 impl Control {
-    /// Creates a deployment. `more` runs in the same commit, after the release is recorded.
+    /// Creates a deployment and the builds that come with it, in one commit: either all of it is
+    /// there or nothing. `more` runs in the same commit, after the release is recorded.
     ///
     /// # Errors
     /// [`Error::Rejected`], [`Error::NotFound`].
@@ -44,17 +57,27 @@ impl Control {
             command,
             mut detail,
             secrets,
+            builds,
         } = new;
         let id = command.release.clone();
-        let (_, record) = self
-            .commit_with(&app, Input::Deploy(command), extra, move |tx, committed| {
+        let settings = self.commit_settings().clone();
+        let (committed, record) = self
+            .write(move |tx| {
+                for NewBuild { command, record } in builds {
+                    apply(tx, &app, &Input::CreateBuild(command), Some(&settings))?;
+                    put_new_build(tx, record)?;
+                }
+                let committed = apply(tx, &app, &Input::Deploy(command), Some(&settings))?;
+                put_audit(tx, extra.audit)?;
                 for value in &secrets {
                     tx.put(value)?;
                 }
-                more(tx, committed, &mut detail)?;
-                change_detail(tx, &id, |own| *own = detail)
+                more(tx, &committed, &mut detail)?;
+                let record = change_detail(tx, &id, |own| *own = detail)?;
+                Ok((committed, record))
             })
             .await?;
+        self.act(&committed);
         Ok(record)
     }
 

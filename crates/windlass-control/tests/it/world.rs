@@ -190,6 +190,7 @@ impl World {
             command,
             detail: ReleaseDetail::default(),
             secrets: Vec::new(),
+            builds: Vec::new(),
         };
         self.control
             .deploy(new, Extra::default(), |_, _, _| Ok(()))
