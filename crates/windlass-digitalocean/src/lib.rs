@@ -3,4 +3,6 @@
 //!
 //! An app is described by an *app spec*, one document with everything in it: see [`spec`].
 
+pub mod instance_size;
+pub mod region;
 pub mod spec;

@@ -3,9 +3,13 @@
 //! [`Spec::parse`] reads JSON or YAML strictly: what is unknown, wrong, or can't be run is refused
 //! with the name of the field. [`Spec::document`] is what was submitted, to be shown again.
 
+mod canary;
 mod check;
 mod error;
+mod language;
 mod path;
+pub mod routing;
+mod rules;
 pub mod schema;
 pub mod wire;
 
@@ -53,6 +57,7 @@ impl Spec {
         check::object(&document, schema::APP, &Path::ROOT)?;
         let app = AppSpec::deserialize(&document)
             .map_err(|error| SpecError::unreadable(error::shown(&error.to_string())))?;
+        rules::check(&app)?;
         Ok(Self { document, app })
     }
 

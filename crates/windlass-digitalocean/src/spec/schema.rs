@@ -12,6 +12,7 @@ mod refused;
 pub(super) mod text;
 
 pub use app::APP;
+pub(super) use refused::NO_SCHEDULE;
 use text::Form;
 
 /// One member of an object.

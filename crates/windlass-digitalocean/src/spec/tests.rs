@@ -29,19 +29,19 @@ fn the_sample_is_read_and_shown_as_submitted() {
     let text = sample().to_string();
     let spec = Spec::parse(text.as_bytes(), Format::Json).unwrap();
     assert_eq!(spec.document().to_string(), text);
-    assert_eq!(spec.app().services[0].name, "web");
-    assert_eq!(spec.app().services[0].instance_count, 2);
-    let github = spec.app().services[0].source.github.as_ref().unwrap();
+    assert_eq!(spec.app().services[0].base.name, "web");
+    assert_eq!(spec.app().services[0].instances.instance_count, 2);
+    let github = spec.app().services[0].base.source.github.as_ref().unwrap();
     assert_eq!(github.repo, "digitalocean/sample-golang");
 }
 
 #[test]
 fn yaml_reads_as_json_does() {
-    let yaml = "name: sample\nservices:\n- name: web\n  git: {repo_clone_url: 'https://x.y/z'}\n  \
+    let yaml = "name: sample\nservices:\n- name: web\n  git: {repo_clone_url: 'https://x.y/z', branch: main}\n  \
                 http_port: 3000\n  envs:\n  - key: A\n    value: \"1\"\n";
     let spec = Spec::parse(yaml.as_bytes(), Format::Yaml).unwrap();
     assert_eq!(spec.app().services[0].http_port, 3000);
-    assert_eq!(spec.app().services[0].envs[0].value, "1");
+    assert_eq!(spec.app().services[0].base.envs[0].value, "1");
 }
 
 #[test]

@@ -9,8 +9,8 @@ mod ingress;
 use serde::Deserialize;
 
 pub use component::{
-    GitSourceSpec, HealthCheckSpec, HostedSourceSpec, JobKindWord, JobSpec, RouteSpec, ServiceSpec,
-    SourceSpec, StaticSiteSpec, TerminationSpec, WorkerSpec,
+    ComponentBase, GitSourceSpec, HealthCheckSpec, HostedSourceSpec, InstanceBase, JobKindWord,
+    JobSpec, RouteSpec, ServiceSpec, SourceSpec, StaticSiteSpec, TerminationSpec, WorkerSpec,
 };
 pub use ingress::{
     IngressRule, IngressSpec, RedirectSpec, RoutingComponent, RuleMatch, StringMatch,
@@ -44,6 +44,108 @@ pub struct AppSpec {
     pub egress: EgressSpec,
     /// Free words; `windlass.…` are ours.
     pub features: Vec<String>,
+}
+
+/// One component of whichever kind.
+#[derive(Clone, Copy)]
+pub enum Component<'a> {
+    /// Has traffic.
+    Service(&'a ServiceSpec),
+    /// Has none.
+    Worker(&'a WorkerSpec),
+    /// Runs once per deployment.
+    Job(&'a JobSpec),
+    /// Files that the router serves.
+    StaticSite(&'a StaticSiteSpec),
+}
+
+impl<'a> Component<'a> {
+    /// What every component has.
+    pub fn base(self) -> &'a ComponentBase {
+        match self {
+            Self::Service(service) => &service.base,
+            Self::Worker(worker) => &worker.base,
+            Self::Job(job) => &job.base,
+            Self::StaticSite(site) => &site.base,
+        }
+    }
+
+    /// Its instances; a static site has none.
+    pub fn instances(self) -> Option<&'a InstanceBase> {
+        match self {
+            Self::Service(service) => Some(&service.instances),
+            Self::Worker(worker) => Some(&worker.instances),
+            Self::Job(job) => Some(&job.instances),
+            Self::StaticSite(_) => None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'a str {
+        &self.base().name
+    }
+
+    /// Whether traffic can be routed to it.
+    pub fn is_routable(self) -> bool {
+        match self {
+            Self::Service(_) | Self::StaticSite(_) => true,
+            Self::Worker(_) | Self::Job(_) => false,
+        }
+    }
+
+    /// Its routes in the deprecated form.
+    pub fn routes(self) -> &'a [RouteSpec] {
+        match self {
+            Self::Service(service) => &service.routes,
+            Self::StaticSite(site) => &site.routes,
+            Self::Worker(_) | Self::Job(_) => &[],
+        }
+    }
+}
+
+/// A component and where it stands in the spec.
+#[derive(Clone, Copy)]
+pub struct Placed<'a> {
+    /// Member that lists it.
+    pub list: &'static str,
+    /// Position in that list.
+    pub index: usize,
+    /// The component.
+    pub component: Component<'a>,
+}
+
+impl AppSpec {
+    /// All components: services, workers, jobs, static sites.
+    pub fn components(&self) -> impl Iterator<Item = Placed<'_>> {
+        let services = placed("services", self.services.iter().map(Component::Service));
+        let workers = placed("workers", self.workers.iter().map(Component::Worker));
+        let jobs = placed("jobs", self.jobs.iter().map(Component::Job));
+        let sites = placed(
+            "static_sites",
+            self.static_sites.iter().map(Component::StaticSite),
+        );
+        services.chain(workers).chain(jobs).chain(sites)
+    }
+
+    /// The component of a name.
+    pub fn component(&self, name: &str) -> Option<Component<'_>> {
+        self.components()
+            .map(|placed| placed.component)
+            .find(|component| component.name() == name)
+    }
+}
+
+fn placed<'a>(
+    list: &'static str,
+    components: impl Iterator<Item = Component<'a>>,
+) -> impl Iterator<Item = Placed<'a>> {
+    components
+        .enumerate()
+        .map(move |(index, component)| Placed {
+            list,
+            index,
+            component,
+        })
 }
 
 /// A name under which the app answers.

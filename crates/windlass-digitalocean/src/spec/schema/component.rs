@@ -33,7 +33,7 @@ pub(super) static SOURCE: &[Field] = &[
         "git",
         &[&[
             Field::text("repo_clone_url", CloneUrl, 2048).required(),
-            Field::text("branch", Branch, 255),
+            Field::text("branch", Branch, 255).required(),
         ]],
     ),
     Field::object("github", &[HOSTED]),
@@ -41,7 +41,7 @@ pub(super) static SOURCE: &[Field] = &[
         "gitlab",
         &[&[
             Field::text("repo", GroupedRepo, 1024).required(),
-            Field::text("branch", Branch, 255),
+            Field::text("branch", Branch, 255).required(),
             Field::flag("deploy_on_push"),
         ]],
     ),
@@ -50,7 +50,7 @@ pub(super) static SOURCE: &[Field] = &[
 
 static HOSTED: &[Field] = &[
     Field::text("repo", Repo, 255).required(),
-    Field::text("branch", Branch, 255),
+    Field::text("branch", Branch, 255).required(),
     Field::flag("deploy_on_push"),
 ];
 

@@ -1,7 +1,7 @@
 //! Fields of `ingress`.
 
 use super::refused::{NO_CORS, SECURE_HEADER};
-use super::text::Form::{Free, Name, Prefix, UrlPath};
+use super::text::Form::{Authority, Free, Name, Prefix, UrlPath, UrlPathQuery};
 use super::{Field, Kind};
 
 /// Most ingress rules.
@@ -38,14 +38,13 @@ static MATCH: &[Field] = &[
         "path",
         &[&[
             Field::text("prefix", Prefix, MATCH_BYTES_MAX),
-            Field::text("exact", Free, MATCH_BYTES_MAX)
-                .refused("paths can't be matched exactly: give prefix instead"),
+            Field::text("exact", Prefix, MATCH_BYTES_MAX),
         ]],
     ),
     Field::object(
         "authority",
         &[&[
-            Field::text("exact", Free, MATCH_BYTES_MAX).differs(),
+            Field::text("exact", Authority, MATCH_BYTES_MAX),
             Field::text("prefix", Free, MATCH_BYTES_MAX)
                 .refused("hosts can't be matched by prefix: give exact instead"),
         ]],
@@ -59,8 +58,8 @@ static COMPONENT: &[Field] = &[
 ];
 
 static REDIRECT: &[Field] = &[
-    Field::text("uri", UrlPath, URL_BYTES_MAX),
-    Field::text("authority", Free, MATCH_BYTES_MAX),
+    Field::text("uri", UrlPathQuery, URL_BYTES_MAX),
+    Field::text("authority", Authority, MATCH_BYTES_MAX),
     Field::whole("port", 1, PORT_MAX),
     Field::word("scheme", &["http", "https"]),
     Field::whole("redirect_code", 300, 308),

@@ -21,7 +21,7 @@ pub(super) const NO_LOG_DESTINATIONS: &str =
 pub(super) const NO_INTERNAL_PORTS: &str =
     "instances have one port only: remove it and listen on $PORT";
 pub(super) const NO_SLEEP: &str = "instances can't be put to sleep: remove it";
-pub(super) const NO_SCHEDULE: &str =
+pub(in crate::spec) const NO_SCHEDULE: &str =
     "jobs can't be run by schedule: use a PRE_DEPLOY or POST_DEPLOY job";
 pub(super) const NO_TIMEOUT: &str = "jobs have no time limit of their own: remove it";
 pub(super) const NO_CORS: &str =

@@ -15,6 +15,8 @@ pub enum Form {
     Host,
     /// Path of a URL: starts with `/`, without query and fragment.
     UrlPath,
+    /// The same, perhaps with a query.
+    UrlPathQuery,
     /// A path prefix to match: empty or a [`Self::UrlPath`].
     Prefix,
     /// A path inside the source: relative, never upwards.
@@ -25,6 +27,8 @@ pub enum Form {
     Repo,
     /// `owner/name` with any number of groups in front.
     GroupedRepo,
+    /// Host, perhaps an address, without port.
+    Authority,
     /// Name of a branch.
     Branch,
     /// A clone URL. Where it may point is checked where it is used.
@@ -35,6 +39,9 @@ pub enum Form {
 const NAME_BYTES_MIN: usize = 2;
 /// Shortest domain, bytes.
 const HOST_BYTES_MIN: usize = 4;
+
+/// Longest host name, bytes.
+const HOST_BYTES_MAX: usize = 253;
 
 impl Form {
     /// Says what is wrong with a text that is not empty.
@@ -58,6 +65,10 @@ impl Form {
                 is_url_path(text),
                 "must start with / and have no spaces, query or fragment",
             ),
+            Self::UrlPathQuery => (
+                is_url_path(&text.replacen('?', "", 1)),
+                "must start with / and have no spaces or fragment",
+            ),
             Self::SourcePath => (
                 is_source_path(text),
                 "must be a path inside the repository without ..",
@@ -68,6 +79,10 @@ impl Form {
             ),
             Self::Repo => (is_repo(text, 2), "must be owner/name"),
             Self::GroupedRepo => (is_repo(text, GROUPS_MAX), "must be owner/name"),
+            Self::Authority => (
+                is_authority(text),
+                "must be a host name or an address without a port",
+            ),
             Self::Branch => (is_branch(text), "must be the name of a branch"),
             Self::CloneUrl => (is_clone_url(text), "must be an http, https or ssh URL"),
         };
@@ -134,6 +149,16 @@ fn is_repo(text: &str, parts_max: usize) -> bool {
             && part.bytes().any(|char| char != b'.')
     };
     (2..=parts_max).contains(&text.split('/').count()) && text.split('/').all(is_part)
+}
+
+fn is_authority(text: &str) -> bool {
+    if let Some(address) = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+    {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    text.len() <= HOST_BYTES_MAX && text.split('.').all(is_label)
 }
 
 /// What git takes for the name of a branch, and never for an option.

@@ -24,7 +24,7 @@ pub struct SourceSpec {
 pub struct GitSourceSpec {
     /// The URL.
     pub repo_clone_url: String,
-    /// The branch; empty = the repository's own default.
+    /// The branch.
     pub branch: String,
 }
 
@@ -34,16 +34,16 @@ pub struct GitSourceSpec {
 pub struct HostedSourceSpec {
     /// `owner/name`.
     pub repo: String,
-    /// The branch; empty = the repository's own default.
+    /// The branch.
     pub branch: String,
     /// Whether a push starts a deployment.
     pub deploy_on_push: bool,
 }
 
-/// A component with traffic.
+/// What every component has.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct ServiceSpec {
+pub struct ComponentBase {
     /// Its name.
     pub name: String,
     /// Where its source comes from.
@@ -51,18 +51,47 @@ pub struct ServiceSpec {
     pub source: SourceSpec,
     /// Command that builds it.
     pub build_command: String,
-    /// Command that runs it.
-    pub run_command: String,
     /// Directory of the source that counts.
     pub source_dir: String,
     /// Language.
     pub environment_slug: String,
     /// Its variables.
     pub envs: Vec<VariableSpec>,
+}
+
+/// What every component with instances has.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct InstanceBase {
+    /// Command that runs it.
+    pub run_command: String,
     /// Size of one instance.
     pub instance_size_slug: String,
     /// Number of instances.
     pub instance_count: u32,
+    /// Its alert rules.
+    pub alerts: Vec<AlertSpec>,
+    /// How an instance ends.
+    pub termination: TerminationSpec,
+}
+
+impl InstanceBase {
+    /// Number of instances, with its default.
+    pub fn instances(&self) -> u32 {
+        self.instance_count.max(1)
+    }
+}
+
+/// A component with traffic.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ServiceSpec {
+    /// What every component has.
+    #[serde(flatten)]
+    pub base: ComponentBase,
+    /// Its instances.
+    #[serde(flatten)]
+    pub instances: InstanceBase,
     /// Port that the program listens on.
     pub http_port: u16,
     /// Protocol that the program speaks.
@@ -73,72 +102,48 @@ pub struct ServiceSpec {
     pub health_check: Option<HealthCheckSpec>,
     /// Whether an instance is started again.
     pub liveness_health_check: Option<HealthCheckSpec>,
-    /// How an instance ends.
-    pub termination: TerminationSpec,
-    /// Its alert rules.
-    pub alerts: Vec<AlertSpec>,
+}
+
+/// Port of a service that names none.
+const HTTP_PORT: u16 = 8080;
+
+impl ServiceSpec {
+    /// Port that the program listens on, with its default.
+    pub fn port(&self) -> u16 {
+        if self.http_port == 0 {
+            HTTP_PORT
+        } else {
+            self.http_port
+        }
+    }
 }
 
 /// A component without traffic.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct WorkerSpec {
-    /// Its name.
-    pub name: String,
-    /// Where its source comes from.
+    /// What every component has.
     #[serde(flatten)]
-    pub source: SourceSpec,
-    /// Command that builds it.
-    pub build_command: String,
-    /// Command that runs it.
-    pub run_command: String,
-    /// Directory of the source that counts.
-    pub source_dir: String,
-    /// Language.
-    pub environment_slug: String,
-    /// Its variables.
-    pub envs: Vec<VariableSpec>,
-    /// Size of one instance.
-    pub instance_size_slug: String,
-    /// Number of instances.
-    pub instance_count: u32,
+    pub base: ComponentBase,
+    /// Its instances.
+    #[serde(flatten)]
+    pub instances: InstanceBase,
     /// Whether an instance is started again.
     pub liveness_health_check: Option<HealthCheckSpec>,
-    /// How an instance ends.
-    pub termination: TerminationSpec,
-    /// Its alert rules.
-    pub alerts: Vec<AlertSpec>,
 }
 
 /// What runs once per deployment.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct JobSpec {
-    /// Its name.
-    pub name: String,
+    /// What every component has.
+    #[serde(flatten)]
+    pub base: ComponentBase,
+    /// Its one instance.
+    #[serde(flatten)]
+    pub instances: InstanceBase,
     /// When it runs.
     pub kind: JobKindWord,
-    /// Where its source comes from.
-    #[serde(flatten)]
-    pub source: SourceSpec,
-    /// Command that builds it.
-    pub build_command: String,
-    /// Command that it runs.
-    pub run_command: String,
-    /// Directory of the source that counts.
-    pub source_dir: String,
-    /// Language.
-    pub environment_slug: String,
-    /// Its variables.
-    pub envs: Vec<VariableSpec>,
-    /// Size of its instance.
-    pub instance_size_slug: String,
-    /// Number of instances.
-    pub instance_count: u32,
-    /// How it is ended by a cancel.
-    pub termination: TerminationSpec,
-    /// Its alert rules.
-    pub alerts: Vec<AlertSpec>,
 }
 
 /// When a job runs.
@@ -163,17 +168,9 @@ pub enum JobKindWord {
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct StaticSiteSpec {
-    /// Its name.
-    pub name: String,
-    /// Where its source comes from.
+    /// What every component has; its variables are those of its build.
     #[serde(flatten)]
-    pub source: SourceSpec,
-    /// Command that builds it.
-    pub build_command: String,
-    /// Directory of the source that counts.
-    pub source_dir: String,
-    /// Language.
-    pub environment_slug: String,
+    pub base: ComponentBase,
     /// Directory where the build puts the files; empty = looked for.
     pub output_dir: String,
     /// Document of a directory.
@@ -182,8 +179,6 @@ pub struct StaticSiteSpec {
     pub error_document: String,
     /// Document for what is not there, answered with 200.
     pub catchall_document: String,
-    /// Variables of its build.
-    pub envs: Vec<VariableSpec>,
     /// Deprecated form of ingress rules.
     pub routes: Vec<RouteSpec>,
 }
