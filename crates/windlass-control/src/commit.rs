@@ -104,7 +104,7 @@ fn save(
 ) -> Result<(), Error> {
     let after = &committed.state;
     tx.put_app_state(Some(row.row_revision), &to_row(after, &committed.plan)?)?;
-    put_history(tx, before, after, &committed.plan)?;
+    put_history(tx, before, after, &committed.plan, now.wall)?;
     let used = usage(after);
     let used = Usage {
         memory_mb: used.memory_mb,

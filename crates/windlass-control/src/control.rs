@@ -18,6 +18,7 @@ use crate::clock;
 use crate::commit::{CommitSettings, Committed, apply};
 use crate::error::Error;
 use crate::identity::Identity;
+use crate::once::{Delivered, Once};
 use crate::secrets::Secrets;
 use crate::settings::ControlSettings;
 use crate::staging::{Buildpacks, Droplets};
@@ -46,6 +47,7 @@ struct Inner {
     workers: Mutex<Workers>,
     pending: Mutex<Pending>,
     broken: Notify,
+    delivered: Delivered,
 }
 
 /// Workers that run, by app.
@@ -97,6 +99,8 @@ pub struct Parts {
 pub struct Extra {
     /// Rows of the audit trail. Their stamps are set by the commit.
     pub audit: Vec<AuditEvent>,
+    /// What makes a repeat of the request find this commit.
+    pub once: Option<Once>,
 }
 
 impl std::fmt::Debug for Control {
@@ -147,6 +151,7 @@ impl Control {
             workers: Mutex::new(Workers::default()),
             pending: Mutex::new(Pending::default()),
             broken: Notify::new(),
+            delivered: Delivered::default(),
             driver: parts.driver,
             secrets: parts.secrets,
             store: parts.store,
@@ -230,6 +235,10 @@ impl Control {
         &self.inner.starts
     }
 
+    pub(crate) fn delivered(&self) -> &Delivered {
+        &self.inner.delivered
+    }
+
     pub(crate) fn pending(&self) -> MutexGuard<'_, Pending> {
         self.inner
             .pending
@@ -287,8 +296,10 @@ impl Control {
     {
         let id = app.clone();
         let settings = self.commit_settings().clone();
+        let control = self.clone();
         let (committed, value) = self
             .write(move |tx| {
+                control.claim(tx, extra.once.as_ref())?;
                 let committed = apply(tx, &id, &input, Some(&settings))?;
                 put_audit(tx, extra.audit)?;
                 let value = more(tx, &committed)?;
@@ -297,6 +308,14 @@ impl Control {
             .await?;
         self.act(&committed);
         Ok((committed, value))
+    }
+
+    /// Refuses what an earlier request has done; writes down that it is done now.
+    pub(crate) fn claim(&self, tx: &mut Tx<'_>, once: Option<&Once>) -> Result<(), Error> {
+        match once {
+            Some(once) => once.claim(tx, self.delivered()),
+            None => Ok(()),
+        }
     }
 
     /// Runs a closure in the writer. A disk that failed in the middle of a commit ends control.

@@ -38,6 +38,12 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// An earlier request has done it: what that one made.
+    #[error("done before by the same request")]
+    Repeated {
+        /// As the dialect wrote it down.
+        made: Vec<u8>,
+    },
     /// Not possible in the present state.
     #[error("{0}")]
     Conflict(String),

@@ -12,7 +12,12 @@ use windlass_engine::records::{Metadata, Stamps};
 use windlass_engine::release::{Outcome, Release, ReleaseState};
 use windlass_engine::strategy::Gate;
 use windlass_engine::task::{Task, TaskState};
+use windlass_engine::time::Timestamp;
 use windlass_store::{ReleaseRow, StoreError, TaskRow, Tx};
+
+mod marks;
+
+pub use marks::{ComponentMarks, Marks};
 
 /// A release with everything that is told of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +36,9 @@ pub struct ReleaseRecord {
     pub instances: BTreeMap<ComponentName, InstanceCounts>,
     /// What a restoring release waits for, in words.
     pub waits_for: Option<String>,
+    /// When it entered its stages, and how far its components came.
+    #[serde(default)]
+    pub marks: Marks,
     /// What only its dialect needs.
     pub detail: ReleaseDetail,
 }
@@ -177,19 +185,22 @@ pub(crate) fn put_history(
     before: &AppState,
     after: &AppState,
     plan: &Plan,
+    wall: Timestamp,
 ) -> Result<(), StoreError> {
     for release in &after.releases {
         let known: Option<ReleaseRow> = tx.get(&release.id)?;
-        let (detail, artifacts) = match &known {
+        let (detail, mut marks, artifacts) = match &known {
             Some(row) => {
                 let record = ReleaseRecord::from_row(row)?;
                 (
                     record.detail,
+                    record.marks,
                     Some((record.base_artifact, record.target_artifact)),
                 )
             }
-            None => (ReleaseDetail::default(), None),
+            None => (ReleaseDetail::default(), Marks::default(), None),
         };
+        marks.note(after, release, wall);
         let (base_artifact, target_artifact) = artifacts.unwrap_or_else(|| {
             let artifact = |id: &RevisionId| {
                 after
@@ -210,6 +221,7 @@ pub(crate) fn put_history(
             release: release.clone(),
             base_artifact,
             target_artifact,
+            marks,
             detail,
         };
         let row = record.to_row()?;

@@ -23,6 +23,7 @@ pub mod lists;
 pub mod logs;
 pub mod numbered_revisions;
 mod observe;
+pub mod once;
 pub mod packages;
 pub mod principal;
 pub mod restored;

@@ -184,10 +184,27 @@ impl Control {
     }
 
     async fn run_started(&self, name: &RunName) -> Result<(), Error> {
-        if let RunName::Task(task) = name {
-            let app = self.app_of_task(task)?;
-            let seen = Observation::TaskStarted { task: task.clone() };
-            self.commit(&app, Input::Observe(seen)).await?;
+        match name {
+            RunName::Task(task) => {
+                let app = self.app_of_task(task)?;
+                let seen = Observation::TaskStarted { task: task.clone() };
+                self.commit(&app, Input::Observe(seen)).await?;
+            }
+            RunName::Instance { app, instance, .. } => {
+                let Some(state) = self.state(app)? else {
+                    return Ok(());
+                };
+                let Some(instance) = state.instances.get(instance) else {
+                    return Ok(());
+                };
+                let release = (state.releases.iter())
+                    .find(|release| release.is_in_flight() && release.target == instance.revision);
+                if let Some(release) = release {
+                    self.note_started(&release.id, &instance.component).await?;
+                }
+            }
+            RunName::Job { release, component } => self.note_started(release, component).await?,
+            RunName::Build { .. } => {}
         }
         Ok(())
     }

@@ -81,6 +81,7 @@ impl Place {
     pub(crate) fn audit(&self, caller: &Authenticated, kind: &str, data: Value) -> Extra {
         Extra {
             audit: vec![self.event(caller, kind, data)],
+            ..Extra::default()
         }
     }
 }

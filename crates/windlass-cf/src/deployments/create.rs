@@ -282,7 +282,10 @@ fn events(
     if state.run == RunState::Stopped {
         audit.push(place.event(caller, "audit.app.start", json!({})));
     }
-    Extra { audit }
+    Extra {
+        audit,
+        ..Extra::default()
+    }
 }
 
 #[cfg(test)]

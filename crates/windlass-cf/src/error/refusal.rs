@@ -20,6 +20,8 @@ impl From<Error> for ApiError {
             }
             Error::Taken { what, value } => Self::unprocessable(taken(what, &value)),
             Error::Conflict(text) => Self::unprocessable(sentence(&text)),
+            // Nothing of this dialect is sent to be done once.
+            Error::Repeated { .. } => Self::unprocessable("The request was done before"),
             Error::TooLarge { limit_bytes, .. } => Self::too_large(limit_bytes),
             Error::Unavailable(text) => Self::unavailable(sentence(&text)),
             Error::Internal { id } => Self::internal(&id),

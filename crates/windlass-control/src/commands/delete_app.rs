@@ -29,8 +29,10 @@ impl Control {
     ) -> Result<OperationId, Error> {
         let operation = OperationId::new(uuid::Uuid::new_v4().to_string());
         let (app, caller, own) = (id.clone(), caller.clone(), operation.clone());
+        let control = self.clone();
         let (committed, hosts) = self
             .write(move |tx| {
+                control.claim(tx, extra.once.as_ref())?;
                 let wall = clock::wall();
                 let (committed, hosts) = end_app(tx, &app, &caller)?;
                 tx.put(&Operation {

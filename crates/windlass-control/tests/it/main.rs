@@ -7,5 +7,6 @@
 
 mod cancel;
 mod loss;
+mod once;
 mod tasks;
 mod world;

@@ -43,7 +43,9 @@ impl From<Error> for Refusal {
             Error::Rejected(_) | Error::Invalid { .. } | Error::TooLarge { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Error::Taken { .. } | Error::Conflict(_) => StatusCode::CONFLICT,
+            Error::Taken { .. } | Error::Conflict(_) | Error::Repeated { .. } => {
+                StatusCode::CONFLICT
+            }
             Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -94,6 +94,7 @@ fn record(release: &Release) -> ReleaseRecord {
         shares: BTreeMap::new(),
         instances: BTreeMap::new(),
         waits_for: None,
+        marks: windlass_control::history::Marks::default(),
         detail: ReleaseDetail {
             metadata: Metadata::default(),
             options: serde_json::to_value(options).unwrap(),
