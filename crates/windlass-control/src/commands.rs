@@ -9,6 +9,7 @@ pub mod cancel_deployment;
 pub mod continue_deployment;
 pub mod delete_app;
 pub mod deploy;
+pub mod deploy_whole;
 pub mod edit_app;
 pub mod run_app;
 pub mod tasks;

@@ -15,6 +15,7 @@ use windlass_engine::records::{
 use windlass_store::{Column, Filter, ListPage, ListQuery, StoreError, Tx, Unique, WriteError};
 
 use crate::clock;
+use crate::commands::deploy_whole::OwnHost;
 use crate::control::Control;
 use crate::error::Error;
 use crate::identity::Visibility;
@@ -310,6 +311,55 @@ impl Control {
         }
         Ok(())
     }
+}
+
+/// Creates the route of an app's own host inside the commit that creates the app. Gives the host.
+pub(crate) fn put_own_route(
+    tx: &mut Tx<'_>,
+    app: &AppRecord,
+    host: &OwnHost,
+) -> Result<String, RouteError> {
+    let (organization, space) = place(tx, &app.space)?;
+    let domain = tx
+        .get::<Domain>(&host.domain)?
+        .ok_or(Error::NotFound { what: "domain" })?;
+    rules::check_new(&organization, &domain, &host.label, "")?;
+    let full_host = rules::full_host(&host.label, &domain.name);
+    let new = NewRoute {
+        space: space.id.clone(),
+        domain: domain.id.clone(),
+        host: host.label.clone(),
+        path: String::new(),
+        options: RouteOptions::default(),
+        metadata: Metadata::default(),
+    };
+    check_address(tx, &space, &domain, &full_host, &new)?;
+    let route = Route {
+        id: RouteId::new(uuid::Uuid::new_v4().to_string()),
+        space: new.space,
+        domain: new.domain,
+        host: new.host,
+        path: new.path,
+        full_host: full_host.clone(),
+        destinations: vec![Destination {
+            id: DestinationId::new(uuid::Uuid::new_v4().to_string()),
+            app: app.id.clone(),
+            component: host.component.clone(),
+            weight: None,
+            port: None,
+            protocol: Protocol::Http1,
+        }],
+        options: new.options,
+        metadata: new.metadata,
+        stamps: app.stamps,
+    };
+    tx.put(&route).map_err(|error| match error {
+        StoreError::Duplicate {
+            what: Unique::RouteAddress,
+        } => RouteError::Refused(RouteRefusal::Taken),
+        other => other.into(),
+    })?;
+    Ok(full_host)
 }
 
 fn now_by(actor: &Actor) -> By {

@@ -109,6 +109,8 @@ impl From<Error> for UaaError {
             Error::Forbidden(_) => Self::insufficient_scope(),
             Error::Invalid { field, reason } => Self::invalid_user(format!("{field} {reason}")),
             Error::Conflict(text) => Self::invalid_user(text),
+            // Nothing of this dialect is sent to be done once.
+            Error::Repeated { .. } => Self::invalid_user("The request was done before"),
             Error::Rejected(rejection) => Self::invalid_user(rejection.to_string()),
             Error::TooLarge { what, .. } => Self::invalid_request(format!("{what} is too large")),
             Error::Unavailable(text) => Self::new(

@@ -7,7 +7,7 @@ use windlass_engine::app::{AppSettings, AppState, ConcurrencyPolicy};
 use windlass_engine::configuration::{ComponentConfig, Edit};
 use windlass_engine::id::{AppId, CommitNumber, ComponentName, SpaceId};
 use windlass_engine::plan::plan;
-use windlass_engine::records::{AppRecord, Dialect, Metadata, Space, Stamps};
+use windlass_engine::records::{AppRecord, Dialect, Metadata, SecretValue, Space, Stamps};
 use windlass_store::{StoreError, Tx, Unique};
 
 use crate::clock;
@@ -48,47 +48,11 @@ impl Control {
     pub async fn create_app(&self, new: NewApp, extra: Extra) -> Result<AppRecord, Error> {
         let values = self.seal(&new.env)?;
         let settings = new.settings.unwrap_or(self.settings().app_defaults);
+        let control = self.clone();
         write(self.store(), move |tx| {
-            let space: Space = tx
-                .get(&new.space)?
-                .filter(|space: &Space| !space.deleting)
-                .ok_or(Error::NotFound { what: "space" })?;
-            let wall = clock::wall();
-            let record = AppRecord {
-                id: new.id.clone(),
-                organization: space.organization,
-                space: space.id,
-                name: new.name,
-                dialect: new.dialect,
-                deleted: false,
-                metadata: new.metadata,
-                document: new.document,
-                last_task_sequence: 0,
-                last_revision_number: 0,
-                stamps: Stamps {
-                    created_at: wall,
-                    updated_at: wall,
-                    created_commit: tx.commit_number(),
-                },
-            };
-            put_app(tx, &record)?;
-            let mut state = AppState::new(new.id, new.policy, settings);
-            for (name, (config, scale)) in new.components {
-                state
-                    .configuration
-                    .apply(&Edit::AddComponent(name.clone(), config));
-                state.scale.insert(name, scale);
-            }
-            for (name, sealed) in values {
-                state
-                    .configuration
-                    .apply(&Edit::Env(name, Some(sealed.reference.clone())));
-                tx.put(&sealed)?;
-            }
-            let plan = plan(&state, clock::now(CommitNumber(0)));
-            tx.put_app_state(None, &to_row(&state, &plan)?)?;
+            control.claim(tx, extra.once.as_ref())?;
             put_audit(tx, extra.audit)?;
-            Ok(record)
+            put_new_app(tx, new, settings, values.into_iter().collect())
         })
         .await
     }
@@ -130,6 +94,54 @@ impl Control {
         let state = self.state(id)?.ok_or(Error::NotFound { what: "app" })?;
         Ok((record, state))
     }
+}
+
+/// Creates an app inside a commit. `values` are its environment, sealed.
+pub(super) fn put_new_app(
+    tx: &mut Tx<'_>,
+    new: NewApp,
+    settings: AppSettings,
+    values: Vec<(String, SecretValue)>,
+) -> Result<AppRecord, Error> {
+    let space: Space = tx
+        .get(&new.space)?
+        .filter(|space: &Space| !space.deleting)
+        .ok_or(Error::NotFound { what: "space" })?;
+    let wall = clock::wall();
+    let record = AppRecord {
+        id: new.id.clone(),
+        organization: space.organization,
+        space: space.id,
+        name: new.name,
+        dialect: new.dialect,
+        deleted: false,
+        metadata: new.metadata,
+        document: new.document,
+        last_task_sequence: 0,
+        last_revision_number: 0,
+        stamps: Stamps {
+            created_at: wall,
+            updated_at: wall,
+            created_commit: tx.commit_number(),
+        },
+    };
+    put_app(tx, &record)?;
+    let mut state = AppState::new(new.id, new.policy, settings);
+    for (name, (config, scale)) in new.components {
+        state
+            .configuration
+            .apply(&Edit::AddComponent(name.clone(), config));
+        state.scale.insert(name, scale);
+    }
+    for (name, sealed) in values {
+        state
+            .configuration
+            .apply(&Edit::Env(name, Some(sealed.reference.clone())));
+        tx.put(&sealed)?;
+    }
+    let plan = plan(&state, clock::now(CommitNumber(0)));
+    tx.put_app_state(None, &to_row(&state, &plan)?)?;
+    Ok(record)
 }
 
 /// An app that is not deleted.

@@ -6,7 +6,7 @@ use windlass_engine::records::{BuildRecord, SecretValue};
 use windlass_store::{ReleaseRow, Tx};
 
 use super::builds::put_new_build;
-use crate::commit::{Committed, apply};
+use crate::commit::{CommitSettings, Committed, apply};
 use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
 use crate::history::{ReleaseDetail, ReleaseRecord};
@@ -52,29 +52,13 @@ impl Control {
             + Send
             + 'static,
     {
-        let NewDeployment {
-            app,
-            command,
-            mut detail,
-            secrets,
-            builds,
-        } = new;
-        let id = command.release.clone();
         let settings = self.commit_settings().clone();
+        let control = self.clone();
         let (committed, record) = self
             .write(move |tx| {
-                for NewBuild { command, record } in builds {
-                    apply(tx, &app, &Input::CreateBuild(command), Some(&settings))?;
-                    put_new_build(tx, record)?;
-                }
-                let committed = apply(tx, &app, &Input::Deploy(command), Some(&settings))?;
+                control.claim(tx, extra.once.as_ref())?;
                 put_audit(tx, extra.audit)?;
-                for value in &secrets {
-                    tx.put(value)?;
-                }
-                more(tx, &committed, &mut detail)?;
-                let record = change_detail(tx, &id, |own| *own = detail)?;
-                Ok((committed, record))
+                deploy_in(tx, new, &settings, more)
             })
             .await?;
         self.act(&committed);
@@ -96,6 +80,37 @@ impl Control {
         let id = id.clone();
         crate::commit::write(self.store(), move |tx| change_detail(tx, &id, change)).await
     }
+}
+
+/// Creates a deployment and its builds inside a commit.
+pub(super) fn deploy_in<F>(
+    tx: &mut Tx<'_>,
+    new: NewDeployment,
+    settings: &CommitSettings,
+    more: F,
+) -> Result<(Committed, ReleaseRecord), Error>
+where
+    F: FnOnce(&mut Tx<'_>, &Committed, &mut ReleaseDetail) -> Result<(), Error>,
+{
+    let NewDeployment {
+        app,
+        command,
+        mut detail,
+        secrets,
+        builds,
+    } = new;
+    let id = command.release.clone();
+    for NewBuild { command, record } in builds {
+        apply(tx, &app, &Input::CreateBuild(command), Some(settings))?;
+        put_new_build(tx, record)?;
+    }
+    let committed = apply(tx, &app, &Input::Deploy(command), Some(settings))?;
+    for value in &secrets {
+        tx.put(value)?;
+    }
+    more(tx, &committed, &mut detail)?;
+    let record = change_detail(tx, &id, |own| *own = detail)?;
+    Ok((committed, record))
 }
 
 fn change_detail(
