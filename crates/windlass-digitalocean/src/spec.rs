@@ -11,6 +11,7 @@ mod path;
 pub mod routing;
 mod rules;
 pub mod schema;
+pub mod secret;
 pub mod wire;
 
 use serde::Deserialize;
