@@ -32,7 +32,7 @@ pub use limits::ArchiveLimits;
 pub use links::LinkPolicy;
 pub use pack::{PackItem, pack_tar_gz};
 pub use tree::{Extracted, Owner};
-pub use untar::extract_tar_gz;
+pub use untar::{extract_tar, extract_tar_gz};
 pub use unzip::extract_zip;
 pub use zip_tree::zip_tree;
 

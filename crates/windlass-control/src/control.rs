@@ -21,6 +21,7 @@ use crate::identity::Identity;
 use crate::once::{Delivered, Once};
 use crate::secrets::Secrets;
 use crate::settings::ControlSettings;
+use crate::sources::Sources;
 use crate::staging::{Buildpacks, Droplets};
 use crate::tenancy::Tenancy;
 
@@ -40,6 +41,7 @@ struct Inner {
     blobs: Blobs,
     resources: Resources,
     buildpacks: Buildpacks,
+    sources: Sources,
     droplets: Droplets,
     driver: Arc<dyn Driver>,
     routes: RouterLink,
@@ -155,6 +157,7 @@ impl Control {
             driver: parts.driver,
             secrets: parts.secrets,
             store: parts.store,
+            sources: Sources::new(settings.sources.clone()),
             settings,
             blobs,
             resources,
@@ -211,6 +214,11 @@ impl Control {
     /// The buildpacks.
     pub fn buildpacks(&self) -> &Buildpacks {
         &self.inner.buildpacks
+    }
+
+    /// Git sources.
+    pub fn sources(&self) -> &Sources {
+        &self.inner.sources
     }
 
     /// What runs things.

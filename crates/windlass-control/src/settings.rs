@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use windlass_engine::app::AppSettings;
 use windlass_runtime::IsolationSet;
 
+use crate::sources::SourceSettings;
+
 /// Settings of the shell. Times and sizes carry their unit in their name.
 #[derive(Debug, Clone)]
 pub struct ControlSettings {
@@ -40,6 +42,8 @@ pub struct ControlSettings {
     pub acknowledge_wait_ms: u64,
     /// Days that finished releases, tasks, builds and events are kept.
     pub retention_days: u32,
+    /// Git sources.
+    pub sources: SourceSettings,
 }
 
 impl ControlSettings {
@@ -62,6 +66,7 @@ impl ControlSettings {
             starts_at_once: cores * 4,
             acknowledge_wait_ms: 100,
             retention_days: 31,
+            sources: SourceSettings::default(),
         }
     }
 

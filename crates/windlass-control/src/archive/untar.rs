@@ -55,6 +55,30 @@ pub fn extract_tar_gz(
     })
 }
 
+/// The same for a tar that is not compressed and whose size is not known.
+pub fn extract_tar(
+    archive: impl Read,
+    destination: &Path,
+    options: ExtractOptions,
+) -> Result<Extracted, ArchiveError> {
+    let limits = &options.limits;
+    let headers = limits.entries.saturating_mul(4 * BLOCK_BYTES);
+    let exceeded = Rc::new(Cell::new(false));
+    let reader = Bounded {
+        inner: archive,
+        left_bytes: limits.total_bytes.saturating_add(headers),
+        exceeded: Rc::clone(&exceeded),
+    };
+    let limit_bytes = limits.total_bytes;
+    extract(reader, destination, options).map_err(|error| {
+        if exceeded.get() {
+            ArchiveError::Whole(Refusal::TooManyBytes { limit_bytes })
+        } else {
+            error
+        }
+    })
+}
+
 fn extract(
     reader: impl Read,
     destination: &Path,

@@ -259,6 +259,7 @@ fn control_settings(settings: &Settings, machine: &Machine, cf_api_url: String) 
                 .saturating_add(settings.instance_port_count - 1),
         log_file_bytes: settings.run_log_mb * 1024 * 1024 / u64::from(local.log_files.max(1)),
         retention_days: settings.retention_days,
+        sources: windlass_control::sources::SourceSettings::default(),
         build_slots: u32::try_from(settings.staging_slots).unwrap_or(u32::MAX),
         build_time_limit_ms: settings.staging_timeout_s * 1000,
         ..local
