@@ -13,6 +13,7 @@ pub mod clock;
 pub mod commands;
 mod commit;
 pub mod control;
+mod crash_point;
 pub mod error;
 pub mod history;
 pub mod identity;
@@ -42,6 +43,8 @@ mod worker;
 
 pub use commit::Committed;
 pub use control::{Control, Extra, Parts};
+#[cfg(windlass_fail)]
+pub use crash_point::CRASH_POINTS;
 pub use error::Error;
 pub use settings::ControlSettings;
 pub use sources::Sources;

@@ -15,6 +15,7 @@ use windlass_runtime::{Driver, DriverError, EnsureRuns, LaunchSpec, StopRun};
 
 use crate::clock;
 use crate::control::Control;
+use crate::crash_point::crash_point;
 use crate::error::Error;
 use crate::run_name::RunName;
 
@@ -137,7 +138,7 @@ async fn run(control: Control, app: AppId, notify: Arc<Notify>) {
             };
             tokio::select! {
                 () = notify.notified() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = clock::sleep(pause) => {}
             }
         }
     }
@@ -165,6 +166,7 @@ async fn look(control: &Control, app: &AppId) -> Result<Next, Error> {
         }
     }
     ensure(control, &state, &wanted).await?;
+    crash_point!("control-worker-ensured");
     Ok(match wanted.wake_at {
         Some(at) => Next::Wake(Duration::from_millis(at.since(now.uptime).max(1))),
         None => Next::Idle,

@@ -11,6 +11,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Notify, mpsc};
 use tracing::{debug, info, warn};
 
+use crate::crash_point::crash_point;
 use crate::protocol::{
     self, LineReader, OLDEST_VERSION, ProtocolError, ToControl, ToRouter, VERSION,
 };
@@ -161,7 +162,9 @@ impl ControlClient {
 
     async fn acknowledge(&mut self, to: &mut OwnedWriteHalf) -> Result<(), SessionEnd> {
         let position = self.switcher.position();
+        crash_point!("router-applied");
         protocol::send(to, &ToControl::Ack { position }).await?;
+        crash_point!("router-acknowledged");
         self.switcher.note_withdrawn();
         Ok(send_all(to, self.switcher.newly_empty()).await?)
     }

@@ -28,6 +28,7 @@ mod compiled;
 mod config;
 mod control_client;
 mod counters;
+mod crash_point;
 mod framing;
 mod guard;
 mod matching;
@@ -43,6 +44,8 @@ mod upstream;
 mod worker;
 
 pub use config::{AccessLogSettings, CertificateFiles, Limits, RouterConfig, TlsListener};
+#[cfg(windlass_fail)]
+pub use crash_point::CRASH_POINTS;
 pub use link::{Acknowledgement, LinkError, MissingRouter, RouterEvent, RouterLink, RouterStatus};
 pub use run::{RouterError, run, run_until};
 pub use table::{

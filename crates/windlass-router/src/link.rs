@@ -16,6 +16,7 @@ use tokio::net::UnixListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::warn;
 
+use crate::crash_point::crash_point;
 use crate::presence;
 use crate::protocol::{ASK_LIMIT, LINE_LIMIT_BYTES, ToRouter};
 use crate::table::{Change, Delta, Group, Position, Table, UpstreamId, VersionId};
@@ -221,10 +222,12 @@ impl RouterLink {
         }
         let before = state.pickable_of(&changes);
         let delta = state.writer.append(changes, Durability::Written)?;
+        crash_point!("link-appended");
         for change in &delta.changes {
             state.tombstones.record(change);
         }
         state.send_delta(&delta);
+        crash_point!("link-sent");
         let after = state.pickable_of(&delta.changes);
         state.note_withdrawn(&before, &after);
         drop(state);

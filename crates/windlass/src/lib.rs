@@ -8,6 +8,8 @@ pub mod api_server;
 pub mod backup;
 pub mod ca;
 pub mod cli;
+#[cfg(windlass_fail)]
+pub mod crash;
 pub mod demo;
 pub mod first_start;
 pub mod handover;

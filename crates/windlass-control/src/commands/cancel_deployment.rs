@@ -9,6 +9,7 @@ use windlass_engine::release::Urgency;
 use super::{Caller, recorded};
 use crate::commit::{Committed, apply};
 use crate::control::{Control, Extra, put_audit};
+use crate::crash_point::crash_point;
 use crate::error::Error;
 use crate::history::ReleaseRecord;
 
@@ -73,6 +74,7 @@ impl Control {
             })
             .await
             .map_err(|error| self.name_outcome(id, error))?;
+        crash_point!("control-cancel-committed");
         let since = Instant::now();
         let time_to_safe_us = self.make_safe(id, &committed, since).await?;
         if let (Some(restore), Some(micros)) = (&mut record.release.restore, time_to_safe_us) {
@@ -127,11 +129,13 @@ impl Control {
                 return Ok(None);
             }
         };
+        crash_point!("control-cancel-published");
         self.wake(&committed.state.app);
         if !self.await_acknowledged(position).await || !is_zero {
             self.follow_acknowledgement(&committed.state, position, Some(since));
             return Ok(None);
         }
+        crash_point!("control-cancel-acknowledged");
         let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         let (control, release) = (self.clone(), id.clone());
         let app = committed.state.app.clone();

@@ -48,6 +48,8 @@ pub fn control() -> Result<ExitCode, CliError> {
     let handover = handover::receive()?;
     let settings = handover.orders.settings.clone();
     telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
+    #[cfg(windlass_fail)]
+    crate::crash::arm(&settings.layout()).map_err(CliError::Failed)?;
     let link = handover
         .link
         .try_clone()

@@ -28,6 +28,8 @@ pub fn router() -> Result<ExitCode, CliError> {
     let mut handover = handover::receive()?;
     let settings = handover.orders.settings.clone();
     telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
+    #[cfg(windlass_fail)]
+    crate::crash::arm(&settings.layout()).map_err(CliError::Failed)?;
     let layout = settings.layout();
     let run_dir = open(&layout.run_dir())?;
     let directory = layout.router_dir();

@@ -10,7 +10,11 @@
 
 mod adoption;
 mod canary;
+#[cfg(windlass_test)]
+mod clock;
 mod commands;
+#[cfg(windlass_fail)]
+mod crash_points;
 mod kills;
 mod limits;
 mod program;
