@@ -160,8 +160,11 @@ async fn continue_(
     State(cf): State<CfState>,
     caller: Authenticated,
     Guid(guid): Guid,
+    headers: HeaderMap,
 ) -> ApiResult {
     let (place, record) = operable(&cf, &caller, &guid)?;
+    let reason = headers::reason(&headers)?;
+    let by = Caller::from(&caller.principal);
     let extra = place.audit(
         &caller,
         "audit.app.deployment.continue",
@@ -169,7 +172,7 @@ async fn continue_(
     );
     let record = cf
         .control
-        .continue_deployment(&record.release.id, extra)
+        .continue_deployment(&record.release.id, reason, &by, extra)
         .await?;
     let text = format!("Continuing deployment with guid {guid}");
     cf.control.write_log(&place.app.id, "API", text).await;

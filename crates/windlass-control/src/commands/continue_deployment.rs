@@ -1,29 +1,46 @@
 //! Continuing a paused deployment.
 
+use serde_json::json;
+use windlass_engine::event::Subject;
 use windlass_engine::id::ReleaseId;
 use windlass_engine::input::Input;
+use windlass_engine::records::AppRecord;
 use windlass_engine::rejection::Rejection;
+use windlass_engine::time::Timestamp;
+use windlass_store::NewEvent;
 
-use super::recorded;
+use super::{Caller, recorded};
+use crate::clock;
 use crate::control::{Control, Extra};
 use crate::error::Error;
 use crate::history::ReleaseRecord;
 
 impl Control {
-    /// Opens the gate of a paused deployment.
+    /// Opens the gate of a paused deployment. Who did it, with which client and why is an event of
+    /// the same commit.
     ///
     /// # Errors
     /// [`Error::Rejected`] when it is not paused, [`Error::NotFound`].
     pub async fn continue_deployment(
         &self,
         id: &ReleaseId,
+        reason: Option<String>,
+        caller: &Caller,
         extra: Extra,
     ) -> Result<ReleaseRecord, Error> {
         let record = self.release(id)?;
         let input = Input::ContinueRelease(id.clone());
         let own = id.clone();
+        let app = record.app.clone();
+        let caller = caller.clone();
         let done = self
-            .commit_with(&record.app, input, extra, move |tx, _| recorded(tx, &own))
+            .commit_with(&record.app, input, extra, move |tx, _| {
+                let mut event = order(&own, &caller, reason.as_deref(), clock::wall());
+                event.organization = tx.get::<AppRecord>(&app)?.map(|record| record.organization);
+                event.app = Some(app);
+                tx.append_event(&event)?;
+                recorded(tx, &own)
+            })
             .await;
         match done {
             Ok((_, record)) => Ok(record),
@@ -33,5 +50,24 @@ impl Control {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// The event that says who continued it.
+fn order(id: &ReleaseId, caller: &Caller, reason: Option<&str>, at: Timestamp) -> NewEvent {
+    let subject = Subject::Release(id.clone());
+    let by = &caller.name;
+    NewEvent {
+        app: None,
+        organization: None,
+        subject_kind: subject.kind().to_owned(),
+        subject: subject.id().to_owned(),
+        at,
+        kind: "continuing".to_owned(),
+        text: match reason {
+            Some(reason) => format!("continued by {by}: {reason}"),
+            None => format!("continued by {by}"),
+        },
+        data: json!({ "by": by, "client": caller.client, "reason": reason }),
     }
 }

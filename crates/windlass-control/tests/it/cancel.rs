@@ -7,6 +7,7 @@ use windlass_engine::id::ReleaseId;
 use windlass_engine::rejection::Rejection;
 use windlass_engine::release::{Outcome, ReleaseState};
 use windlass_engine::strategy::Strategy;
+use windlass_store::EventQuery;
 
 use crate::world::{World, caller};
 
@@ -80,6 +81,7 @@ async fn a_paused_canary_is_canceled_at_once_and_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_continued_canary_is_deployed() {
     let world = World::start(4).await;
+    let caller = caller();
     world.deploy("r1", canary()).await;
     for step in 0..2 {
         world
@@ -91,7 +93,12 @@ async fn a_continued_canary_is_deployed() {
             .await;
         world
             .control
-            .continue_deployment(&ReleaseId::from("r1"), Extra::default())
+            .continue_deployment(
+                &ReleaseId::from("r1"),
+                Some("looks good".to_owned()),
+                &caller,
+                Extra::default(),
+            )
             .await
             .expect("a paused release can be continued");
     }
@@ -106,9 +113,27 @@ async fn a_continued_canary_is_deployed() {
         .await;
     let record = world.release("r1");
     assert_eq!(record.release.outcome(), Some(&Outcome::Deployed));
+    let trail = world
+        .control
+        .store()
+        .read(|reader| {
+            let query = EventQuery {
+                subject: Some("r1".to_owned()),
+                ..EventQuery::after(None, 100)
+            };
+            reader.events(&query)
+        })
+        .expect("events");
+    let orders: Vec<_> = trail
+        .iter()
+        .filter(|row| row.event.kind == "continuing")
+        .collect();
+    assert_eq!(orders.len(), 2, "{trail:?}");
+    assert_eq!(orders[0].event.data["by"], caller.name);
+    assert_eq!(orders[0].event.data["reason"], "looks good");
     let refused = world
         .control
-        .continue_deployment(&ReleaseId::from("r1"), Extra::default())
+        .continue_deployment(&ReleaseId::from("r1"), None, &caller, Extra::default())
         .await;
     assert!(matches!(
         refused,

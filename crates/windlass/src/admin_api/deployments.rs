@@ -92,23 +92,56 @@ pub(super) async fn cancel(
     };
     let cancel = Cancel { reason, urgency };
     let caller = Caller::from(&peer.principal());
+    let text = ordered(
+        "Cancelling deployment",
+        id.as_str(),
+        &caller,
+        cancel.reason.as_deref(),
+    );
     let done = admin
         .control
         .cancel_deployment(&id, cancel, &caller, Extra::default())
         .await?;
+    admin.control.write_log(&done.record.app, "API", text).await;
     let mut found = admin.record_of(&id)?;
     // It is known here before it is committed.
     found.record = done.record;
     Ok(Json(found.value()))
 }
 
-pub(super) async fn resume(State(admin): State<Admin>, Path(id): Path<String>) -> Answer {
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContinueRequest {
+    reason: Option<String>,
+}
+
+pub(super) async fn resume(
+    State(admin): State<Admin>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    Json(request): Json<ContinueRequest>,
+) -> Answer {
     let id = admin.release_named(&id)?;
-    admin
+    let reason = checked_reason(request.reason)?;
+    let caller = Caller::from(&peer.principal());
+    let text = ordered(
+        "Continuing deployment",
+        id.as_str(),
+        &caller,
+        reason.as_deref(),
+    );
+    let done = admin
         .control
-        .continue_deployment(&id, Extra::default())
+        .continue_deployment(&id, reason, &caller, Extra::default())
         .await?;
+    admin.control.write_log(&done.app, "API", text).await;
     Ok(Json(admin.record_of(&id)?.value()))
+}
+
+/// The line in the log of the app for an order of the command line.
+pub(super) fn ordered(what: &str, id: &str, caller: &Caller, reason: Option<&str>) -> String {
+    let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+    format!("{what} with guid {id}, by {}{reason}", caller.name)
 }
 
 /// A reason that may be recorded.

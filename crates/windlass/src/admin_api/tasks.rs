@@ -12,7 +12,7 @@ use windlass_engine::records::AppRecord;
 use windlass_store::{Column, Filter, ListQuery, Order, Page, TaskRow};
 
 use super::Admin;
-use super::deployments::checked_reason;
+use super::deployments::{checked_reason, ordered};
 use super::error::{Answer, Refusal};
 use super::peer::Peer;
 use super::query::{RunsQuery, WaitFor, WaitQuery};
@@ -73,12 +73,14 @@ pub(super) async fn cancel(
 ) -> Answer {
     let id = TaskId::new(id);
     let reason = checked_reason(request.reason)?;
-    admin.task_of(&id)?;
+    let app = admin.task_of(&id)?.0.app;
     let caller = Caller::from(&peer.principal());
+    let text = ordered("Cancelling task", id.as_str(), &caller, reason.as_deref());
     admin
         .control
         .cancel_task(&id, reason, &caller, Extra::default())
         .await?;
+    admin.control.write_log(&app, "API", text).await;
     let (record, app) = admin.task_of(&id)?;
     Ok(Json(record::task(&record, app.as_ref())))
 }
