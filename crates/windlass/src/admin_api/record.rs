@@ -1,8 +1,9 @@
 //! The record of a deployment and of a task, as the command line shows them.
 
 use serde_json::{Map, Value, json};
-use windlass_control::history::{ReleaseRecord, TaskRecord};
+use windlass_control::history::{InstanceCounts, ReleaseRecord, TaskRecord};
 use windlass_engine::configuration::Key;
+use windlass_engine::id::ComponentName;
 use windlass_engine::records::AppRecord;
 use windlass_engine::release::{Outcome, Release, ReleaseState};
 use windlass_engine::strategy::Weight;
@@ -18,7 +19,7 @@ pub(super) fn summary(record: &ReleaseRecord, app: Option<&AppRecord>) -> Value 
     json!({
         "id": release.id,
         "dialect": app.map(|app| app.dialect.as_str()),
-        "app": app.map_or_else(|| record.app.to_string(), |app| app.name.clone()),
+        "app": app_name(record, app),
         "state": release.state_word(),
         "outcome": outcome(release),
         "strategy": release.strategy.as_str(),
@@ -26,7 +27,7 @@ pub(super) fn summary(record: &ReleaseRecord, app: Option<&AppRecord>) -> Value 
     })
 }
 
-/// The whole record.
+/// The whole record. Its fields are a promise: programs read them.
 pub(super) fn deployment(
     record: &ReleaseRecord,
     app: Option<&AppRecord>,
@@ -48,23 +49,37 @@ pub(super) fn deployment(
             .map(ToString::to_string)
             .collect()
     };
-    let mut value = summary(record, app);
-    let fields = json!({
-        "app_id": record.app,
+    let instances = |of: fn(&InstanceCounts) -> (u32, u32)| -> Map<String, Value> {
+        let count = |(component, counts): (&ComponentName, &InstanceCounts)| {
+            let (all, routable) = of(counts);
+            let counts = json!({ "all": all, "routable": routable });
+            (component.to_string(), counts)
+        };
+        record.instances.iter().map(count).collect()
+    };
+    json!({
+        "id": release.id,
+        "dialect": app.map(|app| app.dialect.as_str()),
+        "app": app_name(record, app),
+        "state": release.state_word(),
+        "outcome": outcome(release),
         "base": release.base.as_ref().map(|revision| json!({
             "revision": revision,
             "artifact": record.base_artifact,
             "scale": release.base_scale,
+            "instances": instances(|counts| (counts.base, counts.base_routable)),
             "note": restore.and_then(|restore| restore.note.clone()),
         })),
         "target": {
             "revision": release.target,
             "artifact": record.target_artifact,
             "scale": release.target_scale,
+            "strategy": release.strategy.as_str(),
+            "instances": instances(|counts| (counts.target, counts.target_routable)),
+            "error": release.error,
         },
         "steps": steps(release),
         "shares": shares(record),
-        "instances": record.instances,
         "cancel": canceled,
         "time_to_safe_ms": restore.and_then(|restore| restore.time_to_safe_us).map(milliseconds),
         "waits_for": record.waits_for,
@@ -72,14 +87,12 @@ pub(super) fn deployment(
         "not_restored": keys(restore.map(|restore| &restore.not_restored)),
         "not_undone": restore.map(|restore| restore.not_undone.clone()).unwrap_or_default(),
         "cleanup": cleanup(release),
-        "error": release.error,
-        "updated_at": stamp(release.updated_at),
         "events": trail.iter().map(events::event).collect::<Vec<_>>(),
-    });
-    if let (Some(value), Value::Object(fields)) = (value.as_object_mut(), fields) {
-        value.extend(fields);
-    }
-    value
+    })
+}
+
+fn app_name(record: &ReleaseRecord, app: Option<&AppRecord>) -> String {
+    app.map_or_else(|| record.app.to_string(), |app| app.name.clone())
 }
 
 /// A task.
