@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::output::Output;
@@ -120,6 +121,7 @@ Control-C stops Windlass and all apps. SIGTERM ends Windlass and keeps the apps 
     #[command(after_help = "Examples:\n  windlass logs hello\n  windlass logs hello --follow")]
     Logs {
         /// Name or id of the app.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         app: String,
         /// Go on as lines come.
         #[arg(long)]
@@ -234,10 +236,18 @@ pub enum UserCommand {
     #[command(after_help = "Examples:
   windlass user create alice
   printf %s \"$PASSWORD\" | windlass user create alice --password-stdin
-  windlass user create root2 --admin")]
+  windlass user create root2 --admin
+  windlass user create bob --org acme --space dev    with all rights there")]
     Create {
         /// Login name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
+        /// Member and manager of this organization.
+        #[arg(long, value_name = "ORG")]
+        org: Option<String>,
+        /// Manager and developer of this space of --org.
+        #[arg(long, value_name = "SPACE", requires = "org")]
+        space: Option<String>,
         /// Read the password from standard input.
         #[arg(long)]
         password_stdin: bool,
@@ -250,6 +260,7 @@ pub enum UserCommand {
     /// Delete a user with roles and tokens
     Delete {
         /// Login name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
     /// Give a user a role
@@ -303,17 +314,24 @@ pub enum RoleWord {
 pub enum OrgCommand {
     /// Make an organization
     #[command(after_help = "A second tenant is two commands:
-  windlass org create acme
-  windlass space create dev --org acme")]
+  windlass org create acme --space dev
+  windlass user create alice --org acme --space dev
+
+Then, in a shell of theirs: eval \"$(windlass env --user alice)\"")]
     Create {
         /// Its name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
+        /// Make a first space in it.
+        #[arg(long, value_name = "SPACE")]
+        space: Option<String>,
     },
     /// List organizations with their quota
     List,
     /// Delete an organization with everything in it
     Delete {
         /// Its name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
     /// Set upper limits; those that are not named stay
@@ -322,6 +340,7 @@ pub enum OrgCommand {
   windlass org set-quota acme --memory unlimited")]
     SetQuota {
         /// Its name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
         /// Memory of all instances and tasks, MiB, or `unlimited`.
         #[arg(long, value_name = "MIB")]
@@ -341,6 +360,7 @@ pub enum SpaceCommand {
     /// Make a space
     Create {
         /// Its name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
         /// Its organization.
         #[arg(long, value_name = "ORG")]
@@ -355,6 +375,7 @@ pub enum SpaceCommand {
     /// Delete a space with everything in it
     Delete {
         /// Its name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
         /// Its organization.
         #[arg(long, value_name = "ORG")]
@@ -386,6 +407,7 @@ pub enum TokenCommand {
     /// Delete a token
     Delete {
         /// Its id, as `token list` shows it.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
 }
@@ -397,6 +419,7 @@ pub enum DeploymentCommand {
     #[command(after_help = "Example:\n  windlass deployment show ID --output json")]
     Show {
         /// Id, or enough of its beginning to be the only one.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
     /// Cancel: traffic, instances and configuration go back to what ran before
@@ -406,6 +429,7 @@ pub enum DeploymentCommand {
   windlass deployment cancel ID --now --accept-outage    traffic leaves even when nothing else serves")]
     Cancel {
         /// Id, or enough of its beginning to be the only one.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
         /// Why, for the record (at most 256 bytes).
         #[arg(long, value_name = "TEXT")]
@@ -423,6 +447,7 @@ pub enum DeploymentCommand {
     /// Continue a deployment that is paused at a step
     Continue {
         /// Id, or enough of its beginning to be the only one.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
         /// Why, for the record (at most 256 bytes).
         #[arg(long, value_name = "TEXT")]
@@ -439,6 +464,7 @@ pub enum TaskCommand {
     /// Cancel a task: every process of it ends
     Cancel {
         /// Id of the task.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
         /// Why, for the record (at most 256 bytes).
         #[arg(long, value_name = "TEXT")]

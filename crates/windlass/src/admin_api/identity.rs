@@ -12,7 +12,7 @@ use windlass_control::error::Error;
 use windlass_control::identity::NewUser;
 use windlass_control::tenancy::{is_space_role, role_word};
 use windlass_engine::id::{TokenId, UserId};
-use windlass_engine::records::{AdminScope, Organization, Role, RoleKind, Space, User};
+use windlass_engine::records::{Actor, AdminScope, Organization, Role, RoleKind, Space, User};
 use windlass_store::{Column, Filter, ListQuery, Page};
 
 use super::Admin;
@@ -32,12 +32,25 @@ pub(super) struct NewUserRequest {
     password: Option<String>,
     #[serde(default)]
     admin: bool,
+    organization: Option<String>,
+    space: Option<String>,
 }
 
 pub(super) async fn create_user(
     State(admin): State<Admin>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Json(request): Json<NewUserRequest>,
 ) -> Answer {
+    // Where they are to work has to be there before they are.
+    let place = match (&request.organization, &request.space) {
+        (None, None) => None,
+        (Some(organization), None) => Some((admin.organization_named(organization)?, None)),
+        (Some(organization), Some(space)) => {
+            let (organization, space) = admin.space_named(organization, space)?;
+            Some((organization, Some(space)))
+        }
+        (None, Some(_)) => return Err(Refusal::bad("--space needs --org")),
+    };
     let made = if request.password.is_some() {
         None
     } else {
@@ -53,7 +66,18 @@ pub(super) async fn create_user(
         new.admin = AdminScope::Admin;
     }
     let user = admin.control.identity().create_user(new).await?;
-    let mut answer = json!({ "name": user.name, "id": user.id, "admin": request.admin });
+    if let Some((organization, space)) = place {
+        let actor = peer.principal().actor();
+        admin
+            .give_rights(&actor, &user.id, &organization, space.as_ref())
+            .await?;
+    }
+    let mut answer = json!({
+        "name": user.name,
+        "id": user.id,
+        "admin": request.admin,
+        "roles": admin.roles_in_words(&user.id)?,
+    });
     if let Some(password) = made {
         answer["password"] = password.into();
     }
@@ -242,6 +266,29 @@ pub(super) async fn delete_token(State(admin): State<Admin>, Path(id): Path<Stri
 }
 
 impl Admin {
+    /// Gives a user every right in an organization and in one space of it.
+    async fn give_rights(
+        &self,
+        actor: &Actor,
+        user: &UserId,
+        organization: &Organization,
+        space: Option<&Space>,
+    ) -> Result<(), Refusal> {
+        let tenancy = self.control.tenancy();
+        for kind in [RoleKind::OrganizationUser, RoleKind::OrganizationManager] {
+            had(tenancy
+                .create_organization_role(actor, kind, user, &organization.id)
+                .await)?;
+        }
+        let Some(space) = space else { return Ok(()) };
+        for kind in [RoleKind::SpaceManager, RoleKind::SpaceDeveloper] {
+            had(tenancy
+                .create_space_role(actor, kind, user, &space.id)
+                .await)?;
+        }
+        Ok(())
+    }
+
     /// Every role of a user.
     pub(super) fn roles_of(&self, user: &UserId) -> Result<Vec<Role>, Refusal> {
         let filter = Filter::is(Column::User, user.as_str());

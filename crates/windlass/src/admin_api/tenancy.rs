@@ -19,6 +19,7 @@ const LIST_LIMIT: u32 = Page::MAX_LIMIT;
 #[serde(deny_unknown_fields)]
 pub(super) struct NewOrganizationRequest {
     name: String,
+    space: Option<String>,
 }
 
 pub(super) async fn create_organization(
@@ -32,12 +33,19 @@ pub(super) async fn create_organization(
         quota: Quota::default(),
         metadata: Metadata::default(),
     };
-    let made = admin
-        .control
-        .tenancy()
-        .create_organization(&peer.principal().actor(), new)
-        .await?;
-    Ok(Json(organization(&made)))
+    let actor = peer.principal().actor();
+    let tenancy = admin.control.tenancy();
+    let made = tenancy.create_organization(&actor, new).await?;
+    let mut answer = organization(&made);
+    if let Some(name) = request.space {
+        let new = NewSpace {
+            organization: made.id,
+            name,
+            metadata: Metadata::default(),
+        };
+        answer["space"] = tenancy.create_space(&actor, new).await?.name.into();
+    }
+    Ok(Json(answer))
 }
 
 pub(super) async fn organizations(

@@ -21,6 +21,8 @@ pub(super) async fn user(
     let answer = match command {
         UserCommand::Create {
             name,
+            org,
+            space,
             password_stdin,
             admin,
         } => {
@@ -29,7 +31,13 @@ pub(super) async fn user(
             } else {
                 None
             };
-            let body = json!({ "name": name, "password": password, "admin": admin });
+            let body = json!({
+                "name": name,
+                "password": password,
+                "admin": admin,
+                "organization": org,
+                "space": space,
+            });
             client.post("/users", &body).await?
         }
         UserCommand::List => {
@@ -51,9 +59,9 @@ pub(super) async fn organization(
     command: OrgCommand,
 ) -> Result<(), CliError> {
     let answer = match command {
-        OrgCommand::Create { name } => {
+        OrgCommand::Create { name, space } => {
             client
-                .post("/organizations", &json!({ "name": name }))
+                .post("/organizations", &json!({ "name": name, "space": space }))
                 .await?
         }
         OrgCommand::List => {

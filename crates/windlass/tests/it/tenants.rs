@@ -32,6 +32,30 @@ fn second_tenant(world: &World) -> Platform {
 }
 
 #[test]
+fn a_second_tenant_is_two_commands() {
+    let world = World::new();
+    let run = |arguments: &[&str]| world.server.json(arguments).expect("command");
+    let made = run(&["org", "create", "acme", "--space", "prod"]);
+    assert_eq!(made["space"], "prod", "{made}");
+    let alice = [
+        "user", "create", "alice", "--org", "acme", "--space", "prod",
+    ];
+    let made = run(&alice);
+    assert!(made["password"].is_string(), "{made}");
+    let platform = Platform::of(&world.server, Some("alice")).expect("platform");
+    assert_eq!(platform.env["WINDLASS_ORGANIZATION"], "acme");
+    assert_eq!(platform.env["WINDLASS_SPACE"], "prod");
+    let app = platform.push("theirs", &archive(TWO), 1).expect("push");
+    assert_eq!(world.ask(&app, "/").1, "2");
+    // A place that is not there makes no user.
+    let nowhere = ["user", "create", "bob", "--org", "acme", "--space", "dev"];
+    assert!(!world.server.run(&nowhere).expect("run").status.success());
+    let users = run(&["user", "list"]).to_string();
+    assert!(users.contains("alice") && !users.contains("bob"), "{users}");
+    world.end();
+}
+
+#[test]
 fn a_tenant_sees_nothing_of_another() {
     let world = World::new();
     let ours = &world.platform;
