@@ -17,7 +17,9 @@ const FILE_LIMIT_BYTES: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The file can't be read or written.
-    #[error("failed to use key file {path}: {source}")]
+    #[error(
+        "failed to use key file {path}: {source}; name the right one with --key-file, or put it back"
+    )]
     Io {
         /// Which file.
         path: PathBuf,

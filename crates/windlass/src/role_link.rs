@@ -14,6 +14,13 @@ const LINE_LIMIT_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
 pub enum FromRole {
+    /// Control knows what keeps apps apart on this machine.
+    Isolation {
+        /// The means in use, as `--isolation` names them.
+        used: String,
+        /// One line for each means: whether it is in use, and to which degree or why not.
+        means: Vec<String>,
+    },
     /// It answers on its sockets.
     Ready,
     /// It can't work until somebody changes something; exit status 78 follows.

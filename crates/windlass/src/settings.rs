@@ -249,7 +249,10 @@ fn narrow_port(number: u64) -> u16 {
 /// Where a value came from, for messages.
 pub(crate) fn source_text(source: Source, name: Name) -> String {
     match source {
-        Source::Flag => format!("flag --{}", name.info().name.replace('_', "-")),
+        Source::Flag if name.has_flag() => {
+            format!("flag --{}", name.info().name.replace('_', "-"))
+        }
+        Source::Flag => format!("flag --set {}", name.info().name),
         Source::Environment => format!("environment variable {}", name.environment()),
         Source::File => "windlass.toml".to_owned(),
         Source::Default => "default".to_owned(),

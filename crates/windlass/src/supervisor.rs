@@ -233,6 +233,11 @@ impl Supervisor {
             return;
         };
         match event.message {
+            FromRole::Isolation { used, means } => {
+                if !self.announced {
+                    self.report.isolation(&used, &means);
+                }
+            }
             FromRole::Ready => {
                 role.is_ready();
                 if role.kind() == RoleKind::Control {

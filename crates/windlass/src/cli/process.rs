@@ -173,7 +173,15 @@ pub(super) async fn status(data_dir: &Path, output: Output) -> Result<(), CliErr
         Output::Json => output::json(&answer),
         Output::Text => {
             for (name, value) in answer.as_object().into_iter().flatten() {
-                output::line(&format!("{name}: {}", plain(value)));
+                match value {
+                    Value::Object(fields) => {
+                        output::line(&format!("{name}:"));
+                        for (name, value) in fields {
+                            output::line(&format!("  {name}: {}", plain(value)));
+                        }
+                    }
+                    value => output::line(&format!("{name}: {}", plain(value))),
+                }
             }
         }
     }

@@ -15,7 +15,7 @@ use windlass_control::control::{Control, Parts};
 use windlass_control::secrets::Secrets;
 use windlass_control::settings::ControlSettings;
 use windlass_engine::app::{AppSettings, CancelRestores as Restores};
-use windlass_runtime::{IsolationSet, Probe, ProcessDriver, ProcessDriverSettings, probe};
+use windlass_runtime::{IsolationSet, Means, Probe, ProcessDriver, ProcessDriverSettings, probe};
 use windlass_store::{OpenOptions, Store, StoreError};
 
 use super::link::Supervisor;
@@ -95,6 +95,7 @@ async fn serve(
         _ = terminate.recv() => return Ok(()),
     };
     let machine = look_at_machine(&settings).await?;
+    supervisor.say(&machine.told());
     let control = open(&settings, &machine, router_link).await?;
     first_start::seed(control.identity(), control.tenancy(), &settings.domain)
         .await
@@ -164,6 +165,31 @@ pub struct Machine {
     pub probe: Probe,
     /// Those in use.
     pub isolation: IsolationSet,
+}
+
+impl Machine {
+    /// Each means with its place in the set and its name in `--isolation`.
+    fn told(&self) -> FromRole {
+        let Self { probe, isolation } = self;
+        let rows = [
+            ("files (landlock)", &probe.landlock, isolation.landlock),
+            ("processes (pidns)", &probe.pidns, isolation.pidns),
+            ("resources (cgroup)", &probe.cgroup, isolation.cgroup),
+            ("user (uid)", &probe.uid, isolation.uid),
+        ];
+        let row = |(name, means, used): (&str, &Means, bool)| {
+            let word = match (used, means.is_available) {
+                (true, _) => "in use",
+                (false, true) => "not asked for",
+                (false, false) => "not available",
+            };
+            format!("{name}: {word}; {}", means.note)
+        };
+        FromRole::Isolation {
+            used: isolation.to_string(),
+            means: rows.into_iter().map(row).collect(),
+        }
+    }
 }
 
 async fn look_at_machine(settings: &Settings) -> Result<Machine, Trouble> {

@@ -104,7 +104,8 @@ impl Limit {
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Info {
-    /// Key in the file; the variable is `WINDLASS_<NAME>`, the flag `--<name>` with hyphens.
+    /// Key in the file; the variable is `WINDLASS_<NAME>`, the flag `--<name>` with
+    /// hyphens where it has one, else `--set <name>=…`.
     pub name: &'static str,
     /// What it is for.
     pub meaning: &'static str,
@@ -166,6 +167,21 @@ impl Name {
         Self::DownLimitS,
         Self::Log,
     ];
+
+    /// Whether it has a flag of its own beside `--set`.
+    pub fn has_flag(self) -> bool {
+        matches!(
+            self,
+            Self::KeyFile
+                | Self::Ports
+                | Self::ListenCf
+                | Self::ListenRouterHttp
+                | Self::ListenRouterHttps
+                | Self::ListenMetrics
+                | Self::Domain
+                | Self::Isolation
+        )
+    }
 
     /// The variable of this setting.
     pub fn environment(self) -> String {

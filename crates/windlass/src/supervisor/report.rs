@@ -42,6 +42,13 @@ impl Report {
         }
     }
 
+    pub(super) fn isolation(self, used: &str, means: &[String]) {
+        self.step(&format!("isolation of apps: {used}"));
+        for text in means {
+            self.say("isolation", text);
+        }
+    }
+
     /// Everything answers: what to do next.
     pub(super) fn ready(self, settings: &Settings) {
         let api = public_address::cf_api(settings);
