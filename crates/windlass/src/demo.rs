@@ -47,6 +47,7 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
     let mut report = Report::new(options.output);
     let mut server = Server::new(&program, &home.path, &[])?;
     let played = play(&mut server, &options.app, &mut report);
+    interrupt::stop_here_if_interrupted();
     if let Err(failure) = &played {
         report.check("the demo comes to its end", false, &failure.to_string());
     }
@@ -77,8 +78,8 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
 
 fn play(server: &mut Server, app: &Path, report: &mut Report) -> Result<(), Failure> {
     report.title("Windlass starts on a throw-away data directory");
-    server.up()?;
     interrupt::end_with_us(server)?;
+    server.up()?;
     let mut story = Story::begin(server, app, report)?;
     story.canary_is_continued_and_canceled()?;
     story.a_deaf_version_is_canceled()?;

@@ -1,12 +1,16 @@
 //! The program itself: one per data directory, refusals with a reason, backup and restore.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use windlass::demo::census;
 use windlass::demo::platform::Platform;
 use windlass::demo::server::{Role, Server};
 
-use crate::world::{TWO, World, until};
+use crate::world::{TWO, World, program, temporary_directory, until};
 
 /// Exit status of settings, database or key that can't be used.
 const EXIT_CONFIGURATION: i32 = 78;
@@ -44,6 +48,43 @@ fn a_second_up_is_refused_with_the_pid_of_the_first() {
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains(&format!("pid {pid}")), "{text}");
     world.end();
+}
+
+/// Interrupts the demo once so much of it runs; all of it has to go.
+fn interrupted(when: impl Fn(&[census::Seen]) -> bool) {
+    let directory = temporary_directory();
+    let mut demo = std::process::Command::new(program())
+        .args(["demo", "--output", "json", "--app"])
+        .arg(crate::world::example())
+        .env("TMPDIR", directory.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    until("the demo to run", || {
+        when(&census::belonging_to(directory.path()))
+    });
+    let pid = i32::try_from(demo.id()).expect("pid");
+    kill(Pid::from_raw(pid), Signal::SIGINT).expect("interrupt");
+    let status = windlass::demo::wait_for("the end of the demo", || {
+        Ok(demo.try_wait().expect("child").ok_or_else(String::new))
+    });
+    assert_eq!(status.expect("ended").code(), Some(130));
+    let mut printed = String::new();
+    let mut stdout = demo.stdout.take().expect("stdout");
+    stdout.read_to_string(&mut printed).expect("output");
+    assert_eq!(printed, "", "half a report is none");
+    assert_eq!(census::belonging_to(directory.path()), []);
+    let left = std::fs::read_dir(directory.path()).expect("directory");
+    assert_eq!(left.count(), 0, "files of the demo");
+}
+
+#[test]
+fn a_demo_that_is_interrupted_leaves_nothing() {
+    // While it starts, and while its app runs.
+    interrupted(|seen| !seen.is_empty());
+    interrupted(|seen| seen.iter().any(|seen| !seen.is_windlass()));
 }
 
 #[test]

@@ -213,7 +213,7 @@ pub(crate) fn temporary_directory() -> TempDir {
 }
 
 /// A directory with the example's program and Procfile, built once.
-fn example() -> &'static Path {
+pub(crate) fn example() -> &'static Path {
     static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLE.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hello");
