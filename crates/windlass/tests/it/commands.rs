@@ -7,6 +7,27 @@ use serde_json::{Value, json};
 
 use crate::world::{TWO, World, until};
 
+/// Fields of the record of a deployment, in their order.
+const RECORD: [&str; 17] = [
+    "id",
+    "dialect",
+    "app",
+    "state",
+    "outcome",
+    "base",
+    "target",
+    "steps",
+    "shares",
+    "cancel",
+    "time_to_safe_ms",
+    "waits_for",
+    "restored",
+    "not_restored",
+    "not_undone",
+    "cleanup",
+    "events",
+];
+
 fn run(world: &World, arguments: &[&str]) -> Value {
     world.server.json(arguments).expect("command")
 }
@@ -162,8 +183,24 @@ fn deployments_and_tasks_by_hand() {
     assert_eq!(listed[0]["id"], json!(canary));
     assert_eq!(listed[0]["dialect"], "cloud-foundry", "{listed}");
 
-    let record = run(&world, &["deployment", "continue", &canary, "--wait"]);
+    let go_on = [
+        "deployment",
+        "continue",
+        &canary,
+        "--reason",
+        "looks good",
+        "--wait",
+    ];
+    let record = run(&world, &go_on);
     assert_eq!(record["state"], "paused", "{record}");
+    let events = record["events"].as_array().expect("events");
+    let order = events.iter().find(|event| event["kind"] == "continuing");
+    let order = &order.expect("who continued it")["data"];
+    assert_eq!(order["reason"], "looks good", "{order}");
+    assert!(
+        order["by"].is_string() && order["client"].is_string(),
+        "{order}"
+    );
     assert_eq!(record["steps"][1]["state"], "current", "{record}");
     let cancel = [
         "deployment",
@@ -177,26 +214,21 @@ fn deployments_and_tasks_by_hand() {
     assert_eq!(record["outcome"], "canceled", "{record}");
     assert_eq!(record["cancel"]["reason"], "by hand");
     assert_eq!(record["cleanup"], "done");
-    for field in [
-        "id",
-        "dialect",
-        "app",
-        "state",
-        "base",
-        "target",
-        "steps",
-        "shares",
-        "restored",
-        "not_restored",
-        "not_undone",
-        "events",
-    ] {
-        assert!(!record[field].is_null(), "{field}: {record}");
-    }
-    assert!(record.get("waits_for").is_some() && record.get("time_to_safe_ms").is_some());
+    let fields: Vec<&str> = record
+        .as_object()
+        .expect("record")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(fields, RECORD);
+    let shown = run(&world, &["deployment", "show", &canary]);
+    assert_eq!(shown, record, "the same with and without --wait");
     let text = fails(&world, &["deployment", "cancel", &canary]);
     assert!(text.to_lowercase().contains("canceled"), "{text}");
-    fails(&world, &["deployment", "show", "no-such-deployment"]);
+    for id in ["no-such-deployment", "", "."] {
+        let text = fails(&world, &["deployment", "show", id]);
+        assert!(!text.contains("does not answer"), "{id}: {text}");
+    }
     fails(
         &world,
         &["deployment", "cancel", &canary, "--accept-outage"],
@@ -220,6 +252,14 @@ fn deployments_and_tasks_by_hand() {
     assert_eq!(ended["cancel"]["reason"], "enough");
     assert_eq!(run(&world, &["tasks", "--active"]), json!([]));
     fails(&world, &["task", "cancel", &task]);
+
+    until("the orders in the log", || {
+        let log = world.server.run(&["logs", "hello"]).expect("logs");
+        let log = String::from_utf8_lossy(&log.stdout).into_owned();
+        [": looks good", ": by hand", ": enough"]
+            .iter()
+            .all(|reason| log.lines().any(|line| line.ends_with(reason)))
+    });
 
     let events = world
         .server
