@@ -79,6 +79,11 @@ impl Layout {
         self.root.join("run")
     }
 
+    /// Why control does not run, while it does not: written by the supervisor.
+    pub fn control_trouble(&self) -> PathBuf {
+        self.run_dir().join("control.trouble")
+    }
+
     /// Socket on which control answers the command line.
     pub fn admin_socket(&self) -> PathBuf {
         self.run_dir().join("admin.sock")

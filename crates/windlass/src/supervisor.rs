@@ -145,6 +145,7 @@ pub async fn run(start: Start) -> Result<Ended, SupervisorError> {
         events,
         settings,
     };
+    supervisor.note_trouble(None);
     let mut orphan_tick = tokio::time::interval(ORPHAN_PERIOD);
     loop {
         supervisor.start_due();
@@ -216,12 +217,33 @@ impl Supervisor {
             if role.kind() == RoleKind::Control {
                 self.control_ready.send_replace(false);
             }
+            let is_control = role.kind() == RoleKind::Control;
             let text = role.ended(&exit);
             if self.phase == Phase::Running {
                 self.report.trouble(&text);
+                if is_control {
+                    self.note_trouble(Some(&text));
+                }
             }
         }
         self.sweep();
+    }
+
+    /// Leaves a note for `windlass status`, or takes it away.
+    fn note_trouble(&self, text: Option<&str>) {
+        let path = self.settings.layout().control_trouble();
+        let noted = match text {
+            // Worth nothing after a crash of the machine, so it is not synced; the directory is
+            // ours alone.
+            Some(text) => std::fs::write(&path, text),
+            None => std::fs::remove_file(&path),
+        };
+        match noted {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "no note for `windlass status`");
+            }
+            _ => {}
+        }
     }
 
     async fn heard(&mut self, event: RoleEvent) {
@@ -242,6 +264,7 @@ impl Supervisor {
                 role.is_ready();
                 if role.kind() == RoleKind::Control {
                     self.control_ready.send_replace(true);
+                    self.note_trouble(None);
                     if matches!(self.phase, Phase::StoppingAll { .. }) {
                         self.order_stop().await;
                     }

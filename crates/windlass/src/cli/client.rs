@@ -23,6 +23,7 @@ const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub struct AdminClient {
     layout: Layout,
+    limit: Duration,
 }
 
 impl AdminClient {
@@ -30,7 +31,14 @@ impl AdminClient {
     pub fn new(data_dir: &Path) -> Self {
         Self {
             layout: Layout::new(data_dir),
+            limit: ANSWER_LIMIT,
         }
+    }
+
+    /// The same with another longest wait for the beginning of an answer.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     /// Asks for something.
@@ -93,9 +101,9 @@ impl AdminClient {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::new(bytes))
             .map_err(|error| no_answer(&error))?;
-        let answer = tokio::time::timeout(ANSWER_LIMIT, sender.send_request(request))
+        let answer = tokio::time::timeout(self.limit, sender.send_request(request))
             .await
-            .map_err(|_| CliError::NoAnswer(format!("waited {} s", ANSWER_LIMIT.as_secs())))?
+            .map_err(|_| CliError::NoAnswer(format!("waited {} s", self.limit.as_secs())))?
             .map_err(|error| no_answer(&error))?;
         let (head, body) = answer.into_parts();
         if head.status.is_success() {

@@ -25,6 +25,8 @@ use crate::supervisor::{self, Ended, lock};
 const DOWN_POLL: Duration = Duration::from_millis(50);
 /// How often `down` says that it still waits.
 const DOWN_PROGRESS: Duration = Duration::from_secs(2);
+/// How long `status` waits for control: who asks for it may want to know why nothing answers.
+const STATUS_LIMIT: Duration = Duration::from_secs(5);
 /// What `down` waits beyond the supervisor's own limits.
 const DOWN_SPARE: Duration = Duration::from_mins(1);
 
@@ -162,9 +164,14 @@ pub(super) async fn status(data_dir: &Path, output: Output) -> Result<(), CliErr
         .ok_or_else(|| CliError::NotRunning {
             data_dir: data_dir.to_path_buf(),
         })?;
-    let mut answer = match AdminClient::new(data_dir).get("/status").await {
+    let client = AdminClient::new(data_dir).within(STATUS_LIMIT);
+    let mut answer = match client.get("/status").await {
         Ok(answer) => answer,
-        Err(CliError::NoAnswer(text)) => json!({ "control": format!("does not answer: {text}") }),
+        // The supervisor knows why.
+        Err(CliError::NoAnswer(text)) => match std::fs::read_to_string(layout.control_trouble()) {
+            Ok(reason) => json!({ "control": reason }),
+            Err(_) => json!({ "control": format!("does not answer: {text}") }),
+        },
         Err(error) => return Err(error),
     };
     answer["supervisor_pid"] = json!(holder);

@@ -120,6 +120,44 @@ fn a_missing_or_wrong_key_is_refused() {
 }
 
 #[test]
+fn control_that_can_not_start_again_leaves_apps_serving() {
+    let mut world = World::new();
+    let app = world.push("hello", 2);
+    let instances = world.app_processes();
+    let key = world.server.key_file();
+    let aside = key.with_extension("aside");
+    std::fs::rename(&key, &aside).expect("moved");
+    world.server.kill(Role::Control).expect("kill");
+    until("the reason", || world.server.log().contains("can't start"));
+    // Nobody hangs: who asks the API is told so in its own form.
+    let answer = world
+        .platform
+        .api
+        .call(http::Method::GET, "/v3/apps", None, &[])
+        .expect("answer");
+    assert_eq!(answer.status, 503, "{}", answer.text);
+    assert_eq!(answer.body["errors"][0]["title"], "CF-ServiceUnavailable");
+    // The router needs no control, not even to start.
+    assert_eq!(world.ask(&app, "/").0, 200);
+    world.server.kill(Role::Router).expect("kill");
+    assert_eq!(world.ask(&app, "/").0, 200);
+    assert_eq!(census::survivors(&instances).len(), instances.len());
+    let status = world.server.json(&["status"]).expect("status");
+    let why = status["control"].as_str().unwrap_or_default();
+    assert!(why.contains("key file"), "{status}");
+
+    std::fs::rename(&aside, &key).expect("moved back");
+    until("control", || {
+        let answer = world.platform.api.get("/v3/apps");
+        answer.is_ok()
+    });
+    assert_eq!(census::survivors(&instances).len(), instances.len());
+    let status = world.server.json(&["status"]).expect("status");
+    assert!(status["control_pid"].is_u64(), "{status}");
+    world.end();
+}
+
+#[test]
 fn what_was_backed_up_runs_again_elsewhere() {
     let mut world = World::new();
     let app = world.push("hello", 2);
