@@ -62,10 +62,12 @@ fn interrupted(when: impl Fn(&[census::Seen]) -> bool) {
         .stderr(Stdio::null())
         .spawn()
         .expect("started");
-    until("the demo to run", || {
-        when(&census::belonging_to(directory.path()))
-    });
     let pid = i32::try_from(demo.id()).expect("pid");
+    until("the demo to run", || {
+        let mut seen = census::belonging_to(directory.path());
+        seen.retain(|seen| seen.pid != pid);
+        when(&seen)
+    });
     kill(Pid::from_raw(pid), Signal::SIGINT).expect("interrupt");
     let status = windlass::demo::wait_for("the end of the demo", || {
         Ok(demo.try_wait().expect("child").ok_or_else(String::new))
