@@ -32,6 +32,40 @@ fn limits_hold(isolation: &[&str]) {
     world.end();
 }
 
+/// Tasks have the limits that they were given: 64 MiB of memory, 64 MiB of disk.
+fn limits_of_tasks_hold(isolation: &[&str]) {
+    let world = World::with(isolation);
+    let platform = &world.platform;
+    let app = world.push("hello", 1);
+    let cases = [
+        // A line without an end stays in memory as a whole.
+        ("head -c 300000000 /dev/zero | tail", "out of memory"),
+        (
+            "head -c 200000000 /dev/zero > big; sleep 600",
+            "Disk quota exceeded",
+        ),
+    ];
+    for (command, expected) in cases {
+        let task = platform.run_task(&app, command).expect("task");
+        let ended = platform.wait_task(&task, "FAILED").expect("end");
+        let reason = ended["result"]["failure_reason"].as_str();
+        let reason = reason.unwrap_or_default();
+        assert!(reason.contains(expected), "{command}: {ended}");
+    }
+    platform.wait_running(&app).expect("the app is untouched");
+    world.end();
+}
+
+#[test]
+fn limits_of_tasks_hold_with_every_means() {
+    limits_of_tasks_hold(&[]);
+}
+
+#[test]
+fn limits_of_tasks_hold_without_means() {
+    limits_of_tasks_hold(&["--isolation", "bare"]);
+}
+
 #[test]
 fn limits_hold_with_every_means() {
     limits_hold(&[]);
