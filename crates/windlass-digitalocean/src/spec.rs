@@ -1,8 +1,11 @@
 //! App specs: read, checked, and translated to plain values.
 //!
 //! [`Spec::parse`] reads JSON or YAML strictly: what is unknown, wrong, or can't be run is refused
-//! with the name of the field. [`Spec::document`] is what was submitted, to be shown again.
+//! with the name of the field. [`Spec::seal`] makes of it a [`secret::SealedSpec`], which has no
+//! plain secrets: that is what is stored and shown. [`secret::SealedSpec::translate`] turns it into
+//! plain values, for which nothing else of this module has to be known.
 
+mod binding;
 mod canary;
 mod check;
 mod error;
@@ -12,6 +15,7 @@ pub mod routing;
 mod rules;
 pub mod schema;
 pub mod secret;
+pub mod translate;
 pub mod wire;
 
 use serde::Deserialize;

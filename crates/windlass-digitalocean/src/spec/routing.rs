@@ -45,16 +45,28 @@ impl AppSpec {
         rules
     }
 
-    /// The first path at which a component answers; `None` = it has no traffic.
-    pub fn public_path(&self, component: &str) -> Option<String> {
+    /// Where the public reaches a component first; `None` = it has no traffic.
+    pub fn public_address(&self, component: &str) -> Option<PublicAddress> {
         let mut rules = self.route_rules().into_iter();
         rules.find_map(|rule| match rule.action {
             IngressAction::Component {
                 component: name, ..
-            } if name.as_str() == component => Some(text(&rule.path).to_owned()),
+            } if name.as_str() == component => Some(PublicAddress {
+                path: text(&rule.path).to_owned(),
+                host: rule.host,
+            }),
             IngressAction::Component { .. } | IngressAction::Redirect(_) => None,
         })
     }
+}
+
+/// Where the public reaches a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicAddress {
+    /// Host; `None` = any of the app's.
+    pub host: Option<String>,
+    /// Path, `/` for the root.
+    pub path: String,
 }
 
 fn text(path: &PathMatch) -> &str {
@@ -235,9 +247,14 @@ mod tests {
             to(None, under("/"), "docs", PathChange::Strip),
         ];
         assert_eq!(app.route_rules(), expected);
-        assert_eq!(app.public_path("docs").as_deref(), Some("/"));
-        assert_eq!(app.public_path("web").as_deref(), Some("/api"));
-        assert_eq!(app.public_path("none"), None);
+        let address = |host: Option<&str>, path: &str| PublicAddress {
+            host: host.map(str::to_owned),
+            path: path.to_owned(),
+        };
+        assert_eq!(app.public_address("docs"), Some(address(None, "/")));
+        let api = address(Some("api.example.com"), "/api");
+        assert_eq!(app.public_address("web"), Some(api));
+        assert_eq!(app.public_address("none"), None);
     }
 
     #[test]
@@ -249,7 +266,7 @@ mod tests {
         ];
         let app = app(json!({}), routes);
         assert_eq!(app.route_rules(), expected);
-        assert_eq!(app.public_path("docs"), None);
+        assert_eq!(app.public_address("docs"), None);
     }
 
     #[test]
