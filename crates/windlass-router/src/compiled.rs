@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tracing::warn;
 
 use crate::counters::{Registry, VersionCounters};
+use crate::proxy::files::StaticFiles;
 use crate::schedule::Schedule;
 use crate::table::{Change, HostRoutes, Position, RouteRule, Table, TargetKind, Upstream, Version};
 use crate::upstream::UpstreamState;
@@ -55,7 +56,7 @@ pub(crate) enum CompiledTarget {
         hold_ms: u32,
         hold_limit: u32,
     },
-    Static,
+    Static(Arc<StaticFiles>),
     Redirect {
         location: String,
         status: u16,
@@ -94,7 +95,7 @@ impl CompiledVersion {
             }
             CompiledTarget::Instances { .. }
             | CompiledTarget::OnDemand { .. }
-            | CompiledTarget::Static
+            | CompiledTarget::Static(_)
             | CompiledTarget::Redirect { .. } => &[],
         }
     }
@@ -105,7 +106,7 @@ impl CompiledVersion {
             CompiledTarget::Instances { upstreams } if upstreams.is_empty() => 0,
             CompiledTarget::Instances { .. }
             | CompiledTarget::OnDemand { .. }
-            | CompiledTarget::Static
+            | CompiledTarget::Static(_)
             | CompiledTarget::Redirect { .. } => u64::from(self.share),
         }
     }
@@ -267,7 +268,17 @@ impl Compiler {
                 hold_ms: *hold_ms,
                 hold_limit: *hold_limit,
             },
-            TargetKind::Static { .. } => CompiledTarget::Static,
+            TargetKind::Static {
+                root,
+                index,
+                fallback,
+                not_found,
+            } => CompiledTarget::Static(Arc::new(StaticFiles {
+                root: root.clone(),
+                index: index.clone(),
+                fallback: fallback.clone(),
+                not_found: not_found.clone(),
+            })),
             TargetKind::Redirect {
                 location,
                 status,

@@ -61,6 +61,7 @@ pub(crate) enum Choice {
     Other {
         group: Arc<CompiledGroup>,
         version: usize,
+        position: Position,
     },
     /// Something is awaited: a confirmation after the reboot, or (`version`) the
     /// start of an instance.
@@ -204,10 +205,11 @@ impl Picker {
             places.place.peek(schedule)
         };
         match &group.versions[version].target {
-            CompiledTarget::Static | CompiledTarget::Redirect { .. } => {
+            CompiledTarget::Static(_) | CompiledTarget::Redirect { .. } => {
                 return Choice::Other {
                     group: Arc::clone(group),
                     version,
+                    position: table.position,
                 };
             }
             CompiledTarget::OnDemand { upstreams, .. } if upstreams.is_empty() => {

@@ -18,6 +18,7 @@ use crate::worker::{Peer, Worker};
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod exchange;
+pub(crate) mod files;
 mod forward;
 mod headers;
 mod hold;
@@ -157,8 +158,13 @@ async fn route(
             exchange.set_pick(pick);
             pass(worker, peer, request, &target, &wishes, exchange, decision).await
         }
-        Ok(Choice::Other { group, version }) => {
+        Ok(Choice::Other {
+            group,
+            version,
+            position,
+        }) => {
             let version = &group.versions[version];
+            exchange.set_position(position);
             exchange.set_version(&version.counters, &group.id, &version.id);
             let answer = match &version.target {
                 CompiledTarget::Redirect {
@@ -166,9 +172,14 @@ async fn route(
                     status,
                     keep_path,
                 } => redirect(location, *status, *keep_path, &target.path),
-                CompiledTarget::Static
-                | CompiledTarget::Instances { .. }
-                | CompiledTarget::OnDemand { .. } => Answer::TargetNotServed,
+                CompiledTarget::Static(files) => {
+                    let (files, method) = (Arc::clone(files), request.method());
+                    let (path, headers) = (&target.path, request.headers());
+                    return files::serve(files, &version.id, method, path, headers, exchange).await;
+                }
+                CompiledTarget::Instances { .. } | CompiledTarget::OnDemand { .. } => {
+                    Answer::TargetNotServed
+                }
             };
             Err((answer, Box::new(exchange)))
         }

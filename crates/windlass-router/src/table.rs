@@ -110,6 +110,9 @@ pub enum TargetKind {
         index: String,
         /// Document for unknown paths; `None` answers 404.
         fallback: Option<String>,
+        /// Document of the answer 404; `None` answers with a line of text.
+        #[serde(default)]
+        not_found: Option<String>,
     },
     /// Another address.
     Redirect {

@@ -12,6 +12,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use tracing::warn;
+
 use crate::table::{Change, Delta, Gap, Position, Table};
 
 /// A record is never longer than this, in bytes.
@@ -35,6 +37,8 @@ pub struct TableWriter {
     length_bytes: u64,
     snapshot_bytes: u64,
     table: Table,
+    /// The file ends with half a record that could not be taken back.
+    is_torn: bool,
 }
 
 /// How certain a record must be on disk before the call returns.
@@ -141,6 +145,7 @@ impl TableWriter {
             length_bytes,
             snapshot_bytes: length_bytes,
             table,
+            is_torn: false,
         })
     }
 
@@ -160,6 +165,7 @@ impl TableWriter {
             length_bytes,
             snapshot_bytes: 0,
             table,
+            is_torn: false,
         })
     }
 
@@ -182,6 +188,9 @@ impl TableWriter {
             changes,
         };
         let record = encode_record(&delta)?;
+        if self.is_torn {
+            self.compact()?;
+        }
         let written = self
             .file
             .write_all(&record)
@@ -191,15 +200,16 @@ impl TableWriter {
             });
         if let Err(source) = written {
             // A half-written record would hide everything that follows it.
-            self.file
-                .set_len(self.length_bytes)
-                .map_err(|source| self.error("repair", source))?;
+            self.is_torn = self.file.set_len(self.length_bytes).is_err();
             return Err(self.error("append to", source));
         }
         self.length_bytes += record.len() as u64;
         self.table.apply(&delta)?;
         if self.length_bytes > COMPACT_ABOVE_BYTES.max(self.snapshot_bytes * COMPACT_FACTOR) {
-            self.compact()?;
+            // The delta is written and in force: it must be sent. The next one compacts again.
+            if let Err(error) = self.compact() {
+                warn!(%error, "the table file was not compacted");
+            }
         }
         Ok(delta)
     }
@@ -214,6 +224,7 @@ impl TableWriter {
         self.file = file;
         self.length_bytes = length_bytes;
         self.snapshot_bytes = length_bytes;
+        self.is_torn = false;
         self.table = table;
         Ok(self.table.position())
     }
@@ -224,6 +235,7 @@ impl TableWriter {
         self.file = file;
         self.length_bytes = length_bytes;
         self.snapshot_bytes = length_bytes;
+        self.is_torn = false;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! reason in a header.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::body::ResponseBody;
@@ -27,8 +27,12 @@ pub(crate) enum Answer {
     NoEndpoints,
     EndpointFailure,
     EndpointTimeout,
-    /// A kind of target that this router does not serve.
+    /// A version on demand that was picked without an instance.
     TargetNotServed,
+    /// A static artifact has no such file.
+    NoSuchFile,
+    /// Files can only be read.
+    OnlyRead,
     Redirect {
         location: String,
         status: u16,
@@ -139,6 +143,12 @@ impl Answer {
                 "target_not_served",
                 "this kind of target is not served",
             ),
+            Self::NoSuchFile => (S::NOT_FOUND, "no_such_file", "there is no such file"),
+            Self::OnlyRead => (
+                S::METHOD_NOT_ALLOWED,
+                "only_read",
+                "files are only read: use GET or HEAD",
+            ),
             Self::Redirect { status, .. } => (
                 S::from_u16(*status).unwrap_or(S::FOUND),
                 "",
@@ -176,6 +186,9 @@ impl Answer {
             Self::NoEndpoints => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            Self::OnlyRead => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            }
             Self::UnknownRoute
             | Self::InstanceHeader
             | Self::UnknownInstance
@@ -184,7 +197,8 @@ impl Answer {
             | Self::BodyIncomplete
             | Self::EndpointFailure
             | Self::EndpointTimeout
-            | Self::TargetNotServed => {}
+            | Self::TargetNotServed
+            | Self::NoSuchFile => {}
         }
         headers.insert(ERROR_HEADER, HeaderValue::from_static(code));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -2,6 +2,7 @@
 //! is passed on, at the pace of the slower side.
 
 use std::error::Error;
+use std::fs::File;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::exchange::{End, Exchange};
+use super::files::FileBody;
 use crate::pool::UpstreamConnection;
 
 type BodyError = Box<dyn Error + Send + Sync>;
@@ -143,6 +145,8 @@ pub(crate) enum ResponseBody {
     Text(Option<Bytes>),
     /// Of an instance.
     Upstream(Box<UpstreamBody>),
+    /// Of a static artifact.
+    File(Box<FileBody>),
 }
 
 /// A response body of an instance, with what ends together with it.
@@ -161,6 +165,11 @@ impl ResponseBody {
 
     pub(crate) fn empty() -> Self {
         Self::Text(None)
+    }
+
+    /// A part of a file; the exchange ends with it.
+    pub(crate) fn file(file: File, start: u64, length: u64, exchange: Exchange) -> Self {
+        Self::File(Box::new(FileBody::new(file, start, length, exchange)))
     }
 
     /// Passes a response on; the exchange ends with it, and the connection goes
@@ -233,6 +242,9 @@ impl Body for ResponseBody {
         match self.get_mut() {
             Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Upstream(body) => body.poll(cx),
+            Self::File(body) => body
+                .poll(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(BodyError::from))),
         }
     }
 
@@ -240,6 +252,7 @@ impl Body for ResponseBody {
         match self {
             Self::Text(text) => text.is_none(),
             Self::Upstream(body) => body.incoming.is_end_stream(),
+            Self::File(body) => body.is_end(),
         }
     }
 
@@ -249,6 +262,7 @@ impl Body for ResponseBody {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
             Self::Upstream(body) => body.incoming.size_hint(),
+            Self::File(body) => body.size_hint(),
         }
     }
 }

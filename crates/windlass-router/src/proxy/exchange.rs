@@ -30,6 +30,8 @@ pub(crate) struct Exchange {
     request_id: String,
     began: Instant,
     picked_at_us: u64,
+    /// Of the table that the last pick was made by.
+    position: Position,
     route: Arc<str>,
     answered_by: Option<AnsweredBy>,
     pick: Option<Pick>,
@@ -104,6 +106,7 @@ impl Exchange {
             request_id,
             began: Instant::now(),
             picked_at_us: 0,
+            position: Position::default(),
             route: Arc::default(),
             answered_by: None,
             pick: None,
@@ -131,11 +134,17 @@ impl Exchange {
 
     /// An instance was picked for the next attempt.
     pub(crate) fn set_pick(&mut self, pick: Pick) {
-        self.picked_at_us = wall_us();
+        self.set_position(pick.position);
         let version = pick.version();
         self.set_version(&version.counters, &pick.group.id, &version.id);
         self.pick = Some(pick);
         self.attempts += 1;
+    }
+
+    /// A version was picked, by the table at this position.
+    pub(crate) fn set_position(&mut self, position: Position) {
+        self.picked_at_us = wall_us();
+        self.position = position;
     }
 
     /// The version answers, with or without an instance.
@@ -258,10 +267,6 @@ impl Exchange {
     }
 
     fn write_line(&self) {
-        let position = self
-            .pick
-            .as_ref()
-            .map_or(Position::default(), |pick| pick.position);
         let by = self.answered_by.as_ref();
         self.worker.log.write(&Line {
             at_us: wall_us(),
@@ -281,8 +286,8 @@ impl Exchange {
             group: by.map_or("", |by| &by.group),
             version: by.map_or("", |by| &by.version),
             upstream: self.pick.as_ref().map_or("", |pick| &pick.upstream().id),
-            epoch: position.epoch,
-            generation: position.generation,
+            epoch: self.position.epoch,
+            generation: self.position.generation,
             pinned: self.pick.as_ref().is_some_and(|pick| pick.is_pinned),
             attempts: self.attempts,
         });

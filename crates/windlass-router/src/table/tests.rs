@@ -170,6 +170,7 @@ fn all_target_kinds_keep_their_content_through_the_wire_form() {
             root: "/x".into(),
             index: "index.html".into(),
             fallback: None,
+            not_found: None,
         },
         TargetKind::Redirect {
             location: "https://x".into(),

@@ -211,3 +211,52 @@ fn the_file_is_readable_by_its_owner_alone() {
         0o600
     );
 }
+
+#[test]
+fn what_a_failed_append_leaves_never_hides_the_next_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fresh(&folder);
+    let mut writer = TableWriter::open(&path, "boot", 0).unwrap();
+    let before = writer.table().clone();
+    // Half a record, and a file that can neither be written nor cut.
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(b"77 0000"))
+        .unwrap();
+    writer.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let failed = writer.append(vec![put("g", 1)], Durability::Written);
+    assert!(failed.is_err());
+    assert_eq!(writer.table(), &before);
+    writer
+        .append(vec![put("g", 2)], Durability::Written)
+        .unwrap();
+    let read = read_table(&path).unwrap();
+    assert_eq!(read.table.as_ref(), Some(writer.table()));
+    assert_eq!(read.end, FileEnd::Clean);
+}
+
+#[test]
+fn a_record_that_is_written_counts_although_the_file_could_not_be_compacted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fresh(&folder);
+    let mut writer = TableWriter::open(&path, "boot", 0).unwrap();
+    writer.path = folder.path().join("missing/table");
+    let mut large = put("g", 1);
+    if let Change::PutGroup { value, .. } = &mut large {
+        value.app_id = "x".repeat(2 * usize::try_from(COMPACT_ABOVE_BYTES).unwrap());
+    }
+    let delta = writer.append(vec![large], Durability::Written).unwrap();
+    assert_eq!(delta.position(), writer.table().position());
+    let read = read_table(&path).unwrap();
+    assert_eq!(read.table.as_ref(), Some(writer.table()));
+    // As soon as it can be, it is.
+    writer.path = path.clone();
+    let before = writer.length_bytes();
+    writer
+        .append(vec![put("g", 2)], Durability::Written)
+        .unwrap();
+    assert!(writer.length_bytes() < before);
+    let read = read_table(&path).unwrap();
+    assert_eq!(read.table.as_ref(), Some(writer.table()));
+}

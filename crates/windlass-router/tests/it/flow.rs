@@ -235,6 +235,7 @@ fn paths_hosts_and_other_targets_are_routed() {
         root: "/nowhere".into(),
         index: "index.html".to_owned(),
         fallback: None,
+        not_found: None,
     };
     let mut rules = put_host(vec![
         rule("", GROUP),
@@ -261,7 +262,8 @@ fn paths_hosts_and_other_targets_are_routed() {
         (moved.status, moved.header("location")),
         (308, Some("https://new.test/old/x?y=1"))
     );
-    assert_eq!(client.get(HOST, "/files/x").status, 501);
+    let missing = client.get(HOST, "/files/x");
+    assert_eq!((missing.status, missing.error()), (404, "no_such_file"));
     let none = client.get(HOST, "/none");
     assert_eq!((none.status, none.error()), (503, "no_endpoints"));
     let unknown = client.get("other.test", "/");

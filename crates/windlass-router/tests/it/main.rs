@@ -10,6 +10,7 @@ mod balance;
 mod child;
 mod client;
 mod drain;
+mod files;
 mod flow;
 mod hold;
 mod instance;
