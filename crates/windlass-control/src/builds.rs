@@ -71,6 +71,7 @@ impl Control {
         };
         let run = Run {
             memory_mb: build.memory_mb,
+            sidecar_memory_mb: 0,
             disk_mb: build.disk_mb,
             instance: None,
         };

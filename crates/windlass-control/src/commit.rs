@@ -16,6 +16,7 @@ use windlass_store::{AppStateRow, NewEvent, Store, StoreError, Tx, Usage, WriteE
 
 use crate::builds::settle_record;
 use crate::clock;
+use crate::crashes;
 use crate::error::Error;
 use crate::history::put_history;
 use crate::run_name::RunName;
@@ -123,6 +124,9 @@ fn save(
             text: event.text.clone(),
             data: Value::Null,
         })?;
+    }
+    if let Some(crash) = crashes::row(record, before, input, events, now) {
+        tx.put(&crash)?;
     }
     for build in before.builds.iter().chain(&after.builds) {
         let holds = after

@@ -68,6 +68,8 @@ pub(crate) struct Pending {
     /// Apps and hosts whose routes could not be published.
     pub(crate) unpublished_apps: BTreeSet<AppId>,
     pub(crate) unpublished_hosts: BTreeSet<String>,
+    /// Whether somebody tries these hosts again.
+    pub(crate) is_retrying_hosts: bool,
     /// Staging runs whose result is being stored.
     pub(crate) collecting: BTreeSet<String>,
     /// Set after a reboot: a start keeps its place until its run is up.

@@ -1,5 +1,6 @@
 //! From the plan to a launch spec: files, environment, limits, checks of one run.
 
+mod database_url;
 mod environment;
 mod instance;
 mod job;
@@ -173,6 +174,7 @@ impl Control {
             },
             source_type: common.source_type,
             instance_index: common.index,
+            log_number: 0,
             grace_ms: common.grace_ms,
         })
     }

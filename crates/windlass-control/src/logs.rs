@@ -23,6 +23,9 @@ const PAGE_LINES: usize = 500;
 /// Name of the directory with the platform's own lines about an app.
 const PLATFORM: &str = "platform";
 
+/// Last three digits of the stamps of the platform's own lines: those of no run.
+const PLATFORM_NUMBER: u32 = 0;
+
 /// Files of the platform's own lines are this large, bytes, and so many are kept.
 const PLATFORM_LIMITS: LogLimits = LogLimits {
     bytes_per_file: 256 * 1024,
@@ -84,7 +87,7 @@ impl Control {
             let _turn = PLATFORM_WRITER
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            let appender = LogAppender::open(dir, PLATFORM_LIMITS)?;
+            let appender = LogAppender::open(dir, PLATFORM_LIMITS, PLATFORM_NUMBER)?;
             appender
                 .line(LogStream::Out, source_type, 0, &text)
                 .map(drop)
@@ -239,8 +242,10 @@ mod tests {
     /// Two runs with lines that alternate in time, as far as the clock tells them apart.
     fn two_runs() -> (tempfile::TempDir, Vec<LogLine>) {
         let dir = tempfile::tempdir().unwrap();
-        let open = |run: &str| LogAppender::open(dir.path().join(run), PLATFORM_LIMITS).unwrap();
-        let (one, two) = (open("one"), open("two"));
+        let open = |run: &str, number| {
+            LogAppender::open(dir.path().join(run), PLATFORM_LIMITS, number).unwrap()
+        };
+        let (one, two) = (open("one", 1), open("two", 2));
         for number in 0..40 {
             let text = format!("line {number}");
             one.line(LogStream::Out, "APP/PROC/WEB", 0, &text).unwrap();

@@ -304,7 +304,8 @@ impl Control {
             let commit = self
                 .store()
                 .read(|reader| Ok::<_, Error>(reader.last_commit()?))?;
-            last = Some(self.publish_host(host, commit)?);
+            // The commit stands: what can't be put in force now is tried again.
+            last = self.publish_host_in_time(host, commit).or(last);
         }
         if let Some(position) = last {
             self.await_acknowledged(position).await;

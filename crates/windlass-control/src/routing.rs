@@ -26,6 +26,8 @@ use crate::run_name::RunName;
 const STICKY_COOKIES: [&str; 1] = ["JSESSIONID"];
 /// How long a background wait for the router goes on before it looks again, seconds.
 const ACKNOWLEDGE_ROUND_SECS: u64 = 30;
+/// Pause before hosts that could not be published are tried again, milliseconds.
+const HOST_RETRY_MS: u64 = 500;
 
 /// Name of the group of a routed component.
 pub(crate) fn group_of(app: &AppId, component: &ComponentName) -> GroupId {
@@ -142,12 +144,41 @@ impl Control {
         self.routes().publish(vec![change]).map_err(Error::internal)
     }
 
-    /// The same for what is durable already: a failure is made up for by the next resync.
-    pub(crate) fn publish_host_in_time(&self, full_host: &str, commit: CommitNumber) {
-        if let Err(error) = self.publish_host(full_host, commit) {
-            tracing::error!(host = full_host, "routes not published: {error}");
-            let host = full_host.to_owned();
-            self.pending().unpublished_hosts.insert(host);
+    /// The same for what is durable already: a failure is only reported, and tried again until
+    /// it succeeds. `None` = not yet.
+    pub(crate) fn publish_host_in_time(
+        &self,
+        full_host: &str,
+        commit: CommitNumber,
+    ) -> Option<Position> {
+        match self.publish_host(full_host, commit) {
+            Ok(position) => Some(position),
+            Err(error) => {
+                tracing::error!(host = full_host, "routes not published: {error}");
+                self.note_unpublished_host(full_host);
+                None
+            }
+        }
+    }
+
+    fn note_unpublished_host(&self, full_host: &str) {
+        let mut pending = self.pending();
+        pending.unpublished_hosts.insert(full_host.to_owned());
+        if !std::mem::replace(&mut pending.is_retrying_hosts, true) {
+            tokio::spawn(self.clone().retry_hosts());
+        }
+    }
+
+    /// Publishes hosts again until all are in the table.
+    async fn retry_hosts(self) {
+        while !self.is_closed() {
+            tokio::time::sleep(Duration::from_millis(HOST_RETRY_MS)).await;
+            self.publish_missed_hosts();
+            let mut pending = self.pending();
+            if pending.unpublished_hosts.is_empty() {
+                pending.is_retrying_hosts = false;
+                return;
+            }
         }
     }
 
@@ -178,7 +209,7 @@ impl Control {
         }
     }
 
-    /// The same for hosts.
+    /// The same for hosts. Those that fail again stay noted.
     pub(crate) fn publish_missed_hosts(&self) {
         let hosts = std::mem::take(&mut self.pending().unpublished_hosts);
         if hosts.is_empty() {
@@ -189,7 +220,7 @@ impl Control {
             .read(|reader| Ok::<_, Error>(reader.last_commit()?))
             .unwrap_or_default();
         for host in hosts {
-            self.publish_host_in_time(&host, commit);
+            let _ = self.publish_host_in_time(&host, commit);
         }
     }
 
@@ -361,4 +392,38 @@ fn rule(route: &Route) -> Option<RouteRule> {
         headers: Vec::new(),
         destinations,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_host_that_could_not_be_published_is_tried_again() {
+        const PATIENCE: Duration = Duration::from_mins(1);
+        let dir = tempfile::tempdir().unwrap();
+        let (control, _driver) = testing::open(dir.path()).await.unwrap();
+        // A host of which the store knows nothing any more.
+        let host = "shop.example.test".to_owned();
+        let value = HostRoutes::default();
+        let change = Change::PutHost {
+            host: host.clone(),
+            value,
+        };
+        control.routes().publish(vec![change]).unwrap();
+        // As after a write of the table file that failed.
+        control.note_unpublished_host(&host);
+        let deadline = Instant::now() + PATIENCE;
+        let is_due = || {
+            let pending = control.pending();
+            pending.is_retrying_hosts || !pending.unpublished_hosts.is_empty()
+        };
+        while control.routes().table().hosts.contains_key(&host) || is_due() {
+            assert!(Instant::now() < deadline, "never published");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }

@@ -289,10 +289,9 @@ impl Control {
             let app = state.app.to_string();
             let runs: Vec<_> = self
                 .driver()
-                .observe()
+                .observe_app(&app)
                 .await
                 .into_iter()
-                .filter(|status| status.app == app)
                 .map(|status| runtime::StopRun {
                     run: status.run,
                     grace_ms: state.settings.grace_ms,

@@ -149,6 +149,7 @@ impl TestDriver {
                 started_at_ms: Some(0),
                 port: spec.port,
                 port_check: PortCheck::None,
+                log_number: spec.log_number,
                 exit: None,
             };
             runs.known.insert(spec.run.clone(), status);
@@ -224,6 +225,14 @@ impl Driver for TestDriver {
 
     fn observe(&self) -> BoxFuture<'_, Vec<RunStatus>> {
         Box::pin(async move { self.lock().known.values().cloned().collect() })
+    }
+
+    fn observe_app<'a>(&'a self, app: &'a str) -> BoxFuture<'a, Vec<RunStatus>> {
+        Box::pin(async move {
+            let runs = self.lock();
+            let of_app = runs.known.values().filter(|status| status.app == app);
+            of_app.cloned().collect()
+        })
     }
 
     fn resync(&self) -> BoxFuture<'_, ()> {

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::control::Control;
 use crate::crash_point::crash_point;
 use crate::error::Error;
+use crate::log_numbers::LogNumbers;
 use crate::run_name::RunName;
 
 /// Pause before a worker tries again after an error, milliseconds.
@@ -180,14 +181,9 @@ async fn ensure(control: &Control, state: &AppState, wanted: &Plan) -> Result<()
         return Ok(());
     }
     let (run, stop) = runs_of(state, wanted);
-    let known: BTreeSet<String> = control
-        .driver()
-        .observe()
-        .await
-        .into_iter()
-        .filter(|status| status.app == state.app.as_str())
-        .map(|status| status.run)
-        .collect();
+    let runs = control.driver().observe_app(state.app.as_str()).await;
+    let mut log_numbers = LogNumbers::of(&runs);
+    let known: BTreeSet<String> = runs.into_iter().map(|status| status.run).collect();
     let keep: BTreeSet<String> = run.iter().map(ToString::to_string).collect();
     if known.is_empty() && keep.is_empty() && stop.is_empty() {
         return Ok(());
@@ -219,7 +215,8 @@ async fn ensure(control: &Control, state: &AppState, wanted: &Plan) -> Result<()
             return Ok(());
         }
         match control.launch_spec(state, &name).await {
-            Ok(spec) => {
+            Ok(mut spec) => {
+                spec.log_number = log_numbers.take();
                 let start: Vec<LaunchSpec> = vec![spec];
                 if matches!(name, RunName::Instance { .. }) {
                     // Before it starts: it may be up in no time.

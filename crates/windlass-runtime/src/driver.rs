@@ -31,6 +31,9 @@ pub trait Driver: Send + Sync {
     /// Lists every run that is known, ended ones included until they are forgotten.
     fn observe(&self) -> BoxFuture<'_, Vec<RunStatus>>;
 
+    /// As [`Self::observe`], the runs of one app: its cost does not grow with the other apps.
+    fn observe_app<'a>(&'a self, app: &'a str) -> BoxFuture<'a, Vec<RunStatus>>;
+
     /// Sends the present state of every run as observations again.
     fn resync(&self) -> BoxFuture<'_, ()>;
 

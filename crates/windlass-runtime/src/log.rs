@@ -1,8 +1,8 @@
 //! Log files: one record per line, strictly increasing stamps, bounded size.
 //!
 //! A record is `<stamp> <o|e> <source type>/<index> <text>\n`. The stamp counts nanoseconds since
-//! the epoch: microseconds times 1000 plus the last three digits of the instance number, so that
-//! stamps are unique within an app. In the text, backslash, line feed, carriage return and NUL are
+//! the epoch: microseconds times 1000 plus the last three digits of the number of the run. Runs of an
+//! app that run at the same time have different numbers, so that stamps are unique within an app. In the text, backslash, line feed, carriage return and NUL are
 //! escaped; every other byte stands for itself.
 
 mod appender;

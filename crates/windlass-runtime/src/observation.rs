@@ -138,6 +138,8 @@ pub struct RunStatus {
     pub port: Option<u16>,
     /// How its port was checked.
     pub port_check: PortCheck,
+    /// Last three digits of its log stamps.
+    pub log_number: u32,
     /// How it ended, in phase [`RunPhase::Ended`].
     pub exit: Option<Exit>,
 }

@@ -23,8 +23,10 @@ mod adoption;
 mod connection;
 mod launch;
 mod removal;
+mod runs;
 
 use actor::Actor;
+use runs::{Entry, Runs, is_over};
 
 /// Hints about growing logs that may wait for a slow reader; it learns that it missed some.
 const MAX_LOG_HINTS: usize = 1024;
@@ -66,19 +68,9 @@ struct Inner {
     log_hints: broadcast::Sender<LogHint>,
     /// Newest generation seen, per app.
     generations: Mutex<BTreeMap<String, u64>>,
-    runs: Mutex<BTreeMap<String, Entry>>,
+    runs: Mutex<Runs>,
     /// True while somebody is catching up on observations that found the channel full.
     is_behind: AtomicBool,
-}
-
-/// A known run.
-#[derive(Debug)]
-struct Entry {
-    status: RunStatus,
-    grace_ms: u64,
-    /// Shortest grace that was asked for; `None` while nobody has asked for a stop.
-    stop: watch::Sender<Option<u64>>,
-    questions: mpsc::Sender<oneshot::Sender<Usage>>,
 }
 
 impl ProcessDriver {
@@ -129,6 +121,10 @@ impl Driver for ProcessDriver {
 
     fn observe(&self) -> BoxFuture<'_, Vec<RunStatus>> {
         Box::pin(async move { self.inner.statuses() })
+    }
+
+    fn observe_app<'a>(&'a self, app: &'a str) -> BoxFuture<'a, Vec<RunStatus>> {
+        Box::pin(async move { self.inner.statuses_of(app) })
     }
 
     fn resync(&self) -> BoxFuture<'_, ()> {
@@ -190,14 +186,21 @@ impl Inner {
     }
 
     /// No lock is held across an await, and no code under it can panic halfway.
-    fn runs(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+    fn runs(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn statuses(&self) -> Vec<RunStatus> {
         self.runs()
-            .values()
+            .all()
             .map(|entry| entry.status.clone())
+            .collect()
+    }
+
+    fn statuses_of(&self, app: &str) -> Vec<RunStatus> {
+        self.runs()
+            .of_app(app)
+            .map(|(_, entry)| entry.status.clone())
             .collect()
     }
 
@@ -220,7 +223,7 @@ impl Inner {
         let started: BTreeSet<String> = start.iter().map(|spec| spec.run.clone()).collect();
         for spec in start {
             // A stop that is asked for in the same breath wins.
-            if !stops.contains_key(&spec.run) && !self.runs().contains_key(&spec.run) {
+            if !stops.contains_key(&spec.run) && self.runs().get(&spec.run).is_none() {
                 self.launch(spec);
             }
         }
@@ -236,7 +239,7 @@ impl Inner {
                 None => told.push(Observation::Lost { run: run.clone() }),
             }
         }
-        for (run, entry) in runs.iter().filter(|(_, entry)| entry.status.app == app) {
+        for (run, entry) in runs.of_app(&app) {
             let is_named = keep.contains(run) || started.contains(run) || stops.contains_key(run);
             if !is_named && !is_over(entry.status.phase) {
                 entry.stop_within(entry.grace_ms);
@@ -307,7 +310,7 @@ impl Inner {
             stop,
             questions,
         };
-        self.runs().insert(state.run.clone(), entry);
+        self.runs().insert(entry);
         if !state.is_over() {
             let inner = Arc::clone(self);
             let actor = Actor::new(inner, state.run.clone(), spec, stop_asked, asked);
@@ -381,16 +384,6 @@ impl Inner {
     }
 }
 
-impl Entry {
-    /// Asks for a stop; the shortest grace counts.
-    fn stop_within(&self, grace_ms: u64) {
-        self.stop.send_if_modified(|asked| {
-            let shortest = asked.map_or(grace_ms, |before| before.min(grace_ms));
-            asked.replace(shortest) != Some(shortest)
-        });
-    }
-}
-
 /// Everything that can be observed of a run in this state.
 fn present(status: &RunStatus) -> Vec<Observation> {
     if is_over(status.phase) {
@@ -425,10 +418,6 @@ fn end_of(status: &RunStatus) -> Option<Observation> {
             None
         }
     }
-}
-
-fn is_over(phase: RunPhase) -> bool {
-    matches!(phase, RunPhase::Ended | RunPhase::Lost)
 }
 
 /// Makes a directory that others may walk through (an app under a user of its own must reach its

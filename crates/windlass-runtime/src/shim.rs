@@ -77,7 +77,7 @@ fn run(run_dir: &Path) -> io::Result<ExitCode> {
     std::env::set_current_dir(run_dir)?;
 
     let mut state = RunState::launching(&spec);
-    let mut log = LogWriter::open(&spec.log_dir, spec.log)?;
+    let mut log = LogWriter::open(&spec.log_dir, spec.log, spec.log_number)?;
     let launched = launch(&spec, &mut state);
     state.write(run_dir)?;
     let listener = listen()?;

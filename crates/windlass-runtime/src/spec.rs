@@ -66,8 +66,13 @@ pub struct LaunchSpec {
     pub log: LogLimits,
     /// Source type in the log, e.g. `APP/PROC/WEB`.
     pub source_type: String,
-    /// Number of the instance; also the last three digits of each log stamp.
+    /// Number of the instance, as the log names it.
     pub instance_index: u32,
+    /// Number of the run: the last three digits of each log stamp. Runs of one app that run at the
+    /// same time have different ones, so that no two lines have the same stamp; 0 is the
+    /// platform's own.
+    #[serde(default)]
+    pub log_number: u32,
     /// Time between SIGTERM and SIGKILL when nobody names another one, in milliseconds.
     pub grace_ms: u64,
 }

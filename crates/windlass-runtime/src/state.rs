@@ -50,6 +50,9 @@ pub(crate) struct RunState {
     /// Control groups that were made for the run.
     pub(crate) cgroups: Vec<PathBuf>,
     pub(crate) exit: Option<Exit>,
+    /// Last three digits of the log stamps.
+    #[serde(default)]
+    pub(crate) log_number: u32,
     /// Where the log ended when the state was written.
     pub(crate) log_end: LogPosition,
 }
@@ -79,6 +82,7 @@ impl RunState {
             uid: spec.uid,
             cgroups: Vec::new(),
             exit: None,
+            log_number: spec.log_number,
             log_end: LogPosition::default(),
         }
     }
@@ -139,6 +143,7 @@ impl RunState {
             started_at_ms: self.started_at_ms,
             port: self.port,
             port_check: self.port_check,
+            log_number: self.log_number,
             exit: self.exit.clone(),
         }
     }

@@ -52,7 +52,7 @@ impl Control {
             .await?;
         self.act(&committed);
         for host in hosts {
-            self.publish_host_in_time(&host, committed.commit);
+            let _ = self.publish_host_in_time(&host, committed.commit);
         }
         self.settle_operation(id).await?;
         Ok(operation)

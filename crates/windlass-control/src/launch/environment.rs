@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use windlass_engine::configuration::Configuration;
-use windlass_engine::id::{AppId, BindingId, SecretRef};
+use windlass_engine::id::{AppId, BindingId, ComponentName, SecretRef};
 use windlass_engine::records::{
     AppRecord, Organization, Route, SecretValue, ServiceBinding, ServiceInstance, Space,
 };
 use windlass_store::{Column, Filter};
 
+use super::database_url;
 use crate::control::Control;
 use crate::error::Error;
+use crate::guid;
 use crate::staging::{WorkDirectories, launch_environment};
 
 /// Open files that an application is told it may have.
@@ -27,6 +29,8 @@ const USER: &str = "vcap";
 pub(crate) struct Run<'a> {
     /// Memory, MiB.
     pub(crate) memory_mb: u64,
+    /// What of it sidecars keep for themselves, MiB.
+    pub(crate) sidecar_memory_mb: u64,
     /// Disk, MiB.
     pub(crate) disk_mb: u64,
     /// Port, index and guid of an instance; tasks and builds have none.
@@ -63,10 +67,14 @@ impl Control {
         ]);
         env.extend(self.reveal(&configuration.env)?);
         env.extend(launch_environment(directories));
-        env.insert("MEMORY_LIMIT".to_owned(), format!("{}m", run.memory_mb));
+        let own_memory_mb = run.memory_mb.saturating_sub(run.sidecar_memory_mb);
+        env.insert("MEMORY_LIMIT".to_owned(), format!("{own_memory_mb}m"));
         let application = self.vcap_application(record, run)?;
         env.insert("VCAP_APPLICATION".to_owned(), application.to_string());
         let services = self.vcap_services(&configuration.bindings)?;
+        if let Some(url) = database_url::of(&services) {
+            env.insert("DATABASE_URL".to_owned(), url);
+        }
         env.insert("VCAP_SERVICES".to_owned(), services.to_string());
         let address = self.settings().instance_address.to_string();
         env.insert("CF_INSTANCE_IP".to_owned(), address.clone());
@@ -127,7 +135,13 @@ impl Control {
             "application_id": record.id,
         });
         if let (Some(instance), Some(object)) = (&run.instance, application.as_object_mut()) {
-            object.insert("process_id".to_owned(), json!(record.id));
+            object.insert(
+                "process_id".to_owned(),
+                json!(guid::process(
+                    &record.id,
+                    &ComponentName::from(instance.component)
+                )),
+            );
             object.insert("process_type".to_owned(), json!(instance.component));
             object.insert("version".to_owned(), json!(instance.version));
             object.insert("application_version".to_owned(), json!(instance.version));

@@ -57,12 +57,17 @@ impl Control {
             component: instance.component.as_str(),
             version: instance.revision.as_str(),
         };
+        let sidecars = || {
+            let all = configuration.sidecars.iter();
+            all.filter(|(_, sidecar)| sidecar.components.contains(&instance.component))
+        };
         let env = self.environment(
             record,
             configuration,
             &directories,
             &Run {
                 memory_mb: config.memory_mb,
+                sidecar_memory_mb: sidecars().filter_map(|(_, it)| it.memory_mb).sum(),
                 disk_mb: config.disk_mb,
                 instance: Some(facts),
             },
@@ -80,10 +85,8 @@ impl Control {
             }
         };
         let mut processes = vec![process(instance.component.as_str(), &line, None)];
-        for (name, sidecar) in &configuration.sidecars {
-            if sidecar.components.contains(&instance.component) {
-                processes.push(process(name, &sidecar.command, sidecar.memory_mb));
-            }
+        for (name, sidecar) in sidecars() {
+            processes.push(process(name, &sidecar.command, sidecar.memory_mb));
         }
         let common = Common {
             record,

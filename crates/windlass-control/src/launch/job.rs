@@ -40,6 +40,7 @@ impl Control {
             .await?;
         let run = Run {
             memory_mb: config.memory_mb,
+            sidecar_memory_mb: 0,
             disk_mb: config.disk_mb,
             instance: None,
         };

@@ -33,6 +33,7 @@ impl Control {
         };
         let run = Run {
             memory_mb: task.memory_mb,
+            sidecar_memory_mb: 0,
             disk_mb: task.disk_mb,
             instance: None,
         };

@@ -186,7 +186,7 @@ impl Control {
                 .read(|reader| Ok::<_, Error>(reader.last_commit()?))?,
         };
         for host in &ended.hosts {
-            self.publish_host_in_time(host, commit);
+            let _ = self.publish_host_in_time(host, commit);
         }
         Ok(ended.operation)
     }

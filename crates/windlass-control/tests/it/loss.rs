@@ -51,6 +51,7 @@ fn ended(world: &World, run: &str, kind: RunKind, reason: ExitReason) -> RunStat
         started_at_ms: Some(1),
         port: None,
         port_check: PortCheck::None,
+        log_number: 1,
         exit: Some(Exit {
             code: None,
             signal: Some(15),

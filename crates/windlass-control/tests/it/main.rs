@@ -8,5 +8,6 @@
 mod cancel;
 mod loss;
 mod once;
+mod runs;
 mod tasks;
 mod world;

@@ -51,6 +51,9 @@ pub(crate) struct Allowed {
     pub(crate) readable: Vec<PathBuf>,
     /// Everything.
     pub(crate) writable: Vec<PathBuf>,
+    /// Not even to be read, although it may lie below a directory of the system; what is readable
+    /// or writable below it is named above.
+    pub(crate) hidden: Option<PathBuf>,
 }
 
 /// How much of it the kernel enforces.
@@ -78,10 +81,9 @@ pub(crate) fn confine(allowed: &Allowed) -> Result<Degree, String> {
         .and_then(|ruleset| ruleset.scope(Scope::from_all(NEWEST)))
         .and_then(Ruleset::create)
         .map_err(text)?;
-    for path in SYSTEM
+    for path in system(allowed.hidden.as_deref())
         .iter()
-        .map(Path::new)
-        .chain(allowed.readable.iter().map(PathBuf::as_path))
+        .chain(&allowed.readable)
     {
         rules = with_rule(rules, path, read)?;
     }
@@ -106,6 +108,31 @@ pub(crate) fn confine(allowed: &Allowed) -> Result<Degree, String> {
     }
 }
 
+/// The directories of the system, without what is hidden below them: no rule can take back what
+/// another one gives.
+fn system(hidden: Option<&Path>) -> Vec<PathBuf> {
+    let hidden = hidden.and_then(|path| path.canonicalize().ok());
+    let all = SYSTEM.iter().map(PathBuf::from);
+    match hidden {
+        Some(hidden) => all.flat_map(|dir| without(dir, &hidden)).collect(),
+        None => all.collect(),
+    }
+}
+
+/// A directory, or where it holds `hidden`, everything else in it.
+fn without(dir: PathBuf, hidden: &Path) -> Vec<PathBuf> {
+    match dir.canonicalize() {
+        Ok(real) if real == hidden => Vec::new(),
+        Ok(real) if hidden.starts_with(&real) => {
+            let entries = std::fs::read_dir(&real).into_iter().flatten().flatten();
+            entries
+                .flat_map(|entry| without(entry.path(), hidden))
+                .collect()
+        }
+        Ok(_) | Err(_) => vec![dir],
+    }
+}
+
 fn with_rule(
     rules: landlock::RulesetCreated,
     path: &Path,
@@ -123,4 +150,34 @@ fn with_rule(
     rules
         .add_rule(PathBeneath::new(opened, access))
         .map_err(|error| format!("landlock rule for {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_below_a_directory_is_left_out_and_nothing_else() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().canonicalize().unwrap();
+        for dir in ["a/b/data/runs", "a/b/other", "a/c", "d"] {
+            std::fs::create_dir_all(root.join(dir)).unwrap();
+        }
+        std::fs::write(root.join("a/file"), "").unwrap();
+        std::os::unix::fs::symlink(root.join("a/b/data"), root.join("a/link")).unwrap();
+        let hidden = root.join("a/b/data");
+        let mut left = without(root.join("a"), &hidden);
+        left.sort();
+        assert_eq!(
+            left,
+            ["a/b/other", "a/c", "a/file"].map(|dir| root.join(dir))
+        );
+        assert_eq!(without(root.join("d"), &hidden), [root.join("d")]);
+        assert_eq!(without(hidden.clone(), &hidden), Vec::<PathBuf>::new());
+        assert_eq!(
+            without(root.join("a/b/data/runs"), &hidden),
+            [root.join("a/b/data/runs")]
+        );
+        assert_eq!(without(root.join("none"), &hidden), [root.join("none")]);
+    }
 }

@@ -12,18 +12,18 @@ use crate::state::wall_us;
 /// Writes platform lines (source types such as `STG`, `API`, `RTR`, `CELL`) to a log directory of
 /// its own, in the form that [`super::LogReader`] reads.
 ///
-/// One directory has one writer: never point it at the log of a run. It blocks for a write to the
-/// page cache. Safe to share between threads.
+/// One directory has one writer: never point it at the log of a run. It blocks for a write to the page cache. Safe to share between threads.
 #[derive(Debug)]
 pub struct LogAppender {
     writer: Mutex<LogWriter>,
 }
 
 impl LogAppender {
-    /// Opens the log in `dir`, which is made if it is missing.
-    pub fn open(dir: impl Into<PathBuf>, limits: LogLimits) -> io::Result<Self> {
+    /// Opens the log in `dir`, which is made if it is missing. `log_number` makes the last three
+    /// digits of its stamps; no other writer of the app may have it.
+    pub fn open(dir: impl Into<PathBuf>, limits: LogLimits, log_number: u32) -> io::Result<Self> {
         Ok(Self {
-            writer: Mutex::new(LogWriter::open(dir, limits)?),
+            writer: Mutex::new(LogWriter::open(dir, limits, log_number)?),
         })
     }
 

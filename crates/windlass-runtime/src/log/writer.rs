@@ -18,9 +18,11 @@ pub(crate) struct LogWriter {
     dir: PathBuf,
     limits: LogLimits,
     file: File,
-    number: u64,
+    file_number: u64,
     /// Bytes of the file that have been written.
     size: u64,
+    /// Last three digits of each stamp.
+    stamp_digits: u64,
     last_stamp_ns: u64,
     buffer: Vec<u8>,
     /// Records that could not be written (a full disk), to be announced.
@@ -28,24 +30,30 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Opens the log in `dir` (made if missing) behind its last complete record.
-    pub(crate) fn open(dir: impl Into<PathBuf>, limits: LogLimits) -> io::Result<Self> {
+    /// Opens the log in `dir` (made if missing) behind its last complete record. `log_number` is
+    /// the one that no other writer of the app has.
+    pub(crate) fn open(
+        dir: impl Into<PathBuf>,
+        limits: LogLimits,
+        log_number: u32,
+    ) -> io::Result<Self> {
         let dir = dir.into();
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&dir)?;
-        let number = files(&dir)?.pop().unwrap_or(0);
+        let file_number = files(&dir)?.pop().unwrap_or(0);
         let last = LogReader::new(&dir).read_back(None, 1)?.records.pop();
-        let mut file = open_file(&dir, number)?;
+        let mut file = open_file(&dir, file_number)?;
         let size = cut_torn_line(&mut file)?;
         let last_stamp_ns = last.map_or(0, |record| record.stamp_ns);
         Ok(Self {
             dir,
             limits,
             file,
-            number,
+            file_number,
             size,
+            stamp_digits: u64::from(log_number % 1000),
             last_stamp_ns,
             buffer: Vec::new(),
             lost: 0,
@@ -65,7 +73,7 @@ impl LogWriter {
         let mut rest = text;
         loop {
             let (piece, left) = rest.split_at(rest.len().min(MAX_LINE_BYTES));
-            let stamp_ns = self.next_stamp(now_us, index);
+            let stamp_ns = self.next_stamp(now_us);
             format_record(
                 &mut self.buffer,
                 stamp_ns,
@@ -110,7 +118,7 @@ impl LogWriter {
     /// Where the next record will begin, once everything is flushed.
     pub(crate) fn end(&self) -> LogPosition {
         LogPosition {
-            file: self.number,
+            file: self.file_number,
             offset: self.size,
         }
     }
@@ -121,12 +129,12 @@ impl LogWriter {
     }
 
     fn rotate(&mut self) {
-        let Ok(file) = open_file(&self.dir, self.number + 1) else {
+        let Ok(file) = open_file(&self.dir, self.file_number + 1) else {
             // Go on in the old file; the next flush tries again.
             return;
         };
-        (self.file, self.number, self.size) = (file, self.number + 1, 0);
-        let oldest_kept = (self.number + 1).saturating_sub(self.limits.files.max(1));
+        (self.file, self.file_number, self.size) = (file, self.file_number + 1, 0);
+        let oldest_kept = (self.file_number + 1).saturating_sub(self.limits.files.max(1));
         let (mut gone, mut gone_bytes) = (0_u64, 0);
         for number in files(&self.dir).unwrap_or_default() {
             if number < oldest_kept {
@@ -137,7 +145,7 @@ impl LogWriter {
         }
         if gone > 0 {
             let text = format!("older output removed: {gone_bytes} bytes (limit of the log files)");
-            let stamp_ns = self.next_stamp(self.last_stamp_ns / 1000, 0);
+            let stamp_ns = self.next_stamp(self.last_stamp_ns / 1000);
             format_record(
                 &mut self.buffer,
                 stamp_ns,
@@ -150,9 +158,9 @@ impl LogWriter {
     }
 
     /// The clock, but always later than the last stamp, also when the clock jumps back.
-    fn next_stamp(&mut self, now_us: u64, index: u32) -> u64 {
+    fn next_stamp(&mut self, now_us: u64) -> u64 {
         let micros = now_us.max(self.last_stamp_ns / 1000 + 1);
-        self.last_stamp_ns = micros * 1000 + u64::from(index % 1000);
+        self.last_stamp_ns = micros * 1000 + self.stamp_digits;
         self.last_stamp_ns
     }
 }
@@ -203,15 +211,16 @@ mod tests {
                 bytes_per_file: 1 << 20,
                 files: 2,
             },
+            1_007,
         )
         .unwrap();
         for now_us in [1_000, 1_000, 500, 2_000] {
-            writer.line(now_us, LogStream::Out, "APP", 1_007, b"x");
+            writer.line(now_us, LogStream::Out, "APP", 3, b"x");
         }
         writer.flush();
         drop(writer);
-        let mut writer = LogWriter::open(dir.path(), LIMITS).unwrap();
-        writer.line(7, LogStream::Out, "APP", 1_007, b"x");
+        let mut writer = LogWriter::open(dir.path(), LIMITS, 7).unwrap();
+        writer.line(7, LogStream::Out, "APP", 3, b"x");
         writer.flush();
         let page = LogReader::new(dir.path())
             .read_from(LogPosition::default(), 10)
@@ -226,7 +235,7 @@ mod tests {
     #[test]
     fn rotation_keeps_the_newest_files_and_says_what_went() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = LogWriter::open(dir.path(), LIMITS).unwrap();
+        let mut writer = LogWriter::open(dir.path(), LIMITS, 0).unwrap();
         for number in 0..100 {
             writer.line(
                 number,
@@ -262,7 +271,7 @@ mod tests {
             "5000 o APP/0 whole\n9000 o APP/0 to",
         )
         .unwrap();
-        let mut writer = LogWriter::open(dir.path(), LIMITS).unwrap();
+        let mut writer = LogWriter::open(dir.path(), LIMITS, 0).unwrap();
         writer.line(1, LogStream::Err, "APP", 0, b"next");
         writer.flush();
         let text = fs::read_to_string(path_of(dir.path(), 0)).unwrap();
@@ -276,7 +285,7 @@ mod tests {
             bytes_per_file: 1 << 20,
             files: 2,
         };
-        let mut writer = LogWriter::open(dir.path(), limits).unwrap();
+        let mut writer = LogWriter::open(dir.path(), limits, 0).unwrap();
         writer.line(
             1,
             LogStream::Out,

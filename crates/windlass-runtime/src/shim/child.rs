@@ -10,6 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid, setsid};
 
+use super::prepare;
 use crate::cgroup::Groups;
 use crate::isolation::landlock::{Allowed, confine};
 use crate::isolation::mounts::can_walk;
@@ -53,6 +54,7 @@ impl Confinement {
             Allowed {
                 readable: spec.readable.clone(),
                 writable,
+                hidden: prepare::data_dir(spec),
             }
         });
         let is_alone = user.is_some() && spec.uid_exclusive && cgroups.is_empty();

@@ -230,12 +230,10 @@ impl InitProcess<'_> {
                 .chain(&self.spec.writable)
                 .cloned(),
         );
-        let runs = dir.parent().filter(|runs| runs.ends_with("runs"));
-        let hidden = runs.and_then(|runs| runs.parent()).map(PathBuf::from);
         View {
             tmp: dir.join(TMP_DIR),
             exposed,
-            hidden,
+            hidden: prepare::data_dir(self.spec),
             uid: self.user,
         }
     }

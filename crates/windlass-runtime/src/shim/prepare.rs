@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, lchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
@@ -36,6 +36,12 @@ pub(super) fn user_of(spec: &LaunchSpec) -> Result<Option<u32>, String> {
         Some(0) | None => Err("isolation by uid needs a user id that is not root's".to_owned()),
         Some(uid) => Ok(Some(uid)),
     }
+}
+
+/// The data directory of the server, which the processes must not see.
+pub(super) fn data_dir(spec: &LaunchSpec) -> Option<PathBuf> {
+    let runs = spec.run_dir.parent().filter(|runs| runs.ends_with("runs"));
+    runs.and_then(Path::parent).map(PathBuf::from)
 }
 
 /// Makes the control groups of the run.

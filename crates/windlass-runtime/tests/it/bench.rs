@@ -132,6 +132,7 @@ impl Bench {
             },
             source_type: "APP/PROC/WEB".into(),
             instance_index: 3,
+            log_number: 1_012,
             grace_ms: 500,
         }
     }

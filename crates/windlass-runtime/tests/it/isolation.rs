@@ -98,6 +98,27 @@ async fn landlock_hides_control_groups_and_granted_paths_are_granted() {
     );
 }
 
+/// Where the system's own directories lie, as after an installation below `/opt`.
+#[tokio::test(flavor = "multi_thread")]
+async fn data_directory_below_one_of_the_system_is_hidden_too() {
+    let Some(set) = only("landlock") else { return };
+    let Ok(dir) = tempfile::tempdir_in("/opt") else {
+        println!("/opt is not writable here");
+        return;
+    };
+    let mut bench = Bench::in_dir(dir).await;
+    let data = bench.data_dir();
+    std::fs::write(data.join("secret"), "s").unwrap();
+    let script = format!(
+        "cat {0}/secret > /dev/null 2>&1 && echo leak; ls {0} > /dev/null 2>&1 && echo leak; \
+         echo own > file && cat file; grep -q . /etc/passwd && echo system; exit 0",
+        data.display()
+    );
+    bench.start(bench.spec("a", set, &script)).await;
+    bench.exit("a").await;
+    assert_eq!(bench.output("a"), ["own", "system"], "{:?}", bench.log("a"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tmp_is_private() {
     let Some(set) = only("pidns") else { return };

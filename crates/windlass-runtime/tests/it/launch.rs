@@ -186,6 +186,38 @@ async fn starting_twice_is_starting_once_also_after_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn runs_of_one_app_are_listed_alone_until_they_are_forgotten() {
+    let mut bench = Bench::new().await;
+    let set = sets()[1];
+    bench.start(bench.spec("a", set, "exit 0")).await;
+    bench.exit("a").await;
+    let mut other = bench.spec("b", set, "sleep 300");
+    other.app = "other".into();
+    let desired = EnsureRuns {
+        app: "other".into(),
+        generation: 1,
+        start: vec![other],
+        ..EnsureRuns::default()
+    };
+    bench.try_ensure(desired).await.unwrap();
+    bench.routable("b").await;
+    let names = async |bench: &Bench, app| -> Vec<String> {
+        let runs = bench.driver.observe_app(app).await;
+        runs.into_iter().map(|run| run.run).collect()
+    };
+    assert_eq!(names(&bench, APP).await, ["a"]);
+    assert_eq!(names(&bench, "other").await, ["b"]);
+    let mut bench = bench.reopen().await;
+    assert_eq!(names(&bench, APP).await, ["a"]);
+    let runs = bench.driver.observe_app("other").await;
+    assert_eq!(runs[0].log_number, 1_012, "it is adopted with its number");
+    bench.driver.forget("a").await.unwrap();
+    assert!(names(&bench, APP).await.is_empty());
+    assert!(names(&bench, "nobody").await.is_empty());
+    bench.routable("b").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn older_generation_is_refused_and_does_nothing() {
     let mut bench = Bench::new().await;
     bench.start(bench.spec("a", sets()[1], "sleep 300")).await;

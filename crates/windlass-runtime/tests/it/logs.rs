@@ -27,9 +27,55 @@ async fn lines_keep_their_order_and_stamps_rise() {
         assert!(
             records
                 .iter()
-                .all(|record| record.stamp_ns % 1000 == 3 && record.index == 3)
+                .all(|record| record.stamp_ns % 1000 == 12 && record.index == 3)
         );
         assert!(page.is_end && page.next == reader.end().unwrap());
+    }
+}
+
+/// A reader that goes on where the one before it was, over the loss of control and the rotation of
+/// files: each line is there once, and its place names it for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn loss_of_control_neither_loses_nor_doubles_a_line() {
+    for (number, set) in sets().into_iter().enumerate() {
+        let mut bench = Bench::new().await;
+        let run = format!("r{number}");
+        let script = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; \
+                      [ $((i % 500)) = 0 ] && sleep 0.05; done; exit 0";
+        let mut spec = bench.spec(&run, set, script);
+        spec.log = LogLimits {
+            bytes_per_file: 20_000,
+            files: 100,
+        };
+        bench.start(spec).await;
+        bench.printed(&run, "500").await;
+        let reader = LogReader::new(bench.log_dir(&run));
+        let mut page = reader.read_from(LogPosition::default(), 300).unwrap();
+        let mut records = std::mem::take(&mut page.records);
+        let mut bench = bench.reopen().await;
+        bench.exit(&run).await;
+        let reader = LogReader::new(bench.log_dir(&run));
+        while !page.is_end {
+            page = reader.read_from(page.next, 300).unwrap();
+            records.append(&mut page.records);
+        }
+        let of_app = records
+            .iter()
+            .filter(|record| record.source_type.starts_with("APP"));
+        let texts: Vec<String> = of_app
+            .map(|record| record.text_lossy().into_owned())
+            .collect();
+        let wanted: Vec<String> = (1..=3_000).map(|line| line.to_string()).collect();
+        assert!(
+            texts == wanted,
+            "{set}: {} of {} lines",
+            texts.len(),
+            wanted.len()
+        );
+        let places: std::collections::BTreeSet<_> =
+            records.iter().map(|record| record.position).collect();
+        assert_eq!(places.len(), records.len(), "{set}");
+        assert!(places.last().unwrap().file > 0, "{set}: several files");
     }
 }
 
@@ -107,7 +153,7 @@ fn platform_lines_are_read_like_others() {
         bytes_per_file: 10_000,
         files: 2,
     };
-    let appender = LogAppender::open(dir.path().join("platform"), limits).unwrap();
+    let appender = LogAppender::open(dir.path().join("platform"), limits, 0).unwrap();
     let end = appender
         .line(LogStream::Out, "API", 0, "Updated app\nwith 2 lines")
         .unwrap();
