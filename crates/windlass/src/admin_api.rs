@@ -59,6 +59,7 @@ pub fn router(admin: Admin) -> Router {
             get(identity::tokens).post(identity::create_token),
         )
         .route("/tokens/{id}", delete(identity::delete_token))
+        .route("/signing_key/rotate", post(identity::rotate_key))
         .route(
             "/organizations",
             get(tenancy::organizations).post(tenancy::create_organization),

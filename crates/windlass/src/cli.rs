@@ -237,6 +237,7 @@ pub enum UserCommand {
   windlass user create alice
   printf %s \"$PASSWORD\" | windlass user create alice --password-stdin
   windlass user create root2 --admin
+  windlass user create ci --client
   windlass user create bob --org acme --space dev    with all rights there")]
     Create {
         /// Login name.
@@ -254,6 +255,9 @@ pub enum UserCommand {
         /// May do everything.
         #[arg(long)]
         admin: bool,
+        /// A program: it logs in with its own credentials, not as a person.
+        #[arg(long)]
+        client: bool,
     },
     /// List users
     List,
@@ -410,6 +414,8 @@ pub enum TokenCommand {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
+    /// Sign access tokens with a new key; those of the old one stay good until they end
+    RotateKey,
 }
 
 /// `windlass deployment …`.

@@ -34,6 +34,8 @@ pub(super) struct NewUserRequest {
     admin: bool,
     organization: Option<String>,
     space: Option<String>,
+    #[serde(default)]
+    is_client: bool,
 }
 
 pub(super) async fn create_user(
@@ -65,6 +67,7 @@ pub(super) async fn create_user(
     if request.admin {
         new.admin = AdminScope::Admin;
     }
+    new.is_client = request.is_client;
     let user = admin.control.identity().create_user(new).await?;
     if let Some((organization, space)) = place {
         let actor = peer.principal().actor();
@@ -76,6 +79,7 @@ pub(super) async fn create_user(
         "name": user.name,
         "id": user.id,
         "admin": request.admin,
+        "is_client": user.is_client,
         "roles": admin.roles_in_words(&user.id)?,
     });
     if let Some(password) = made {
@@ -263,6 +267,16 @@ pub(super) async fn delete_token(State(admin): State<Admin>, Path(id): Path<Stri
         return Err(Refusal::unknown("token", &id, "token list"));
     }
     Ok(Json(json!({ "deleted": id })))
+}
+
+/// Signs with a new key from now on. Nobody is logged out by it: clients never recover from that.
+pub(super) async fn rotate_key(State(admin): State<Admin>) -> Answer {
+    let identity = admin.control.identity();
+    let id = identity.rotate_signing_key().await?;
+    let honoured = identity.public_keys()?.len();
+    Ok(Json(
+        json!({ "signing_key": id, "honoured_keys": honoured }),
+    ))
 }
 
 impl Admin {

@@ -25,6 +25,7 @@ pub(super) async fn user(
             space,
             password_stdin,
             admin,
+            client: is_client,
         } => {
             let password = if password_stdin {
                 Some(read_password()?)
@@ -35,6 +36,7 @@ pub(super) async fn user(
                 "name": name,
                 "password": password,
                 "admin": admin,
+                "is_client": is_client,
                 "organization": org,
                 "space": space,
             });
@@ -158,6 +160,7 @@ pub(super) async fn token(
             return Ok(());
         }
         TokenCommand::Delete { id } => client.delete(&format!("/tokens/{}", encode(&id))).await?,
+        TokenCommand::RotateKey => client.post("/signing_key/rotate", &json!({})).await?,
     };
     done(output, &answer);
     Ok(())
