@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use windlass_control::commands::Caller;
 use windlass_control::commands::apps::NewApp;
 use windlass_control::listing::Column;
-use windlass_control::numbered_revisions::Recording;
+use windlass_control::numbered_revisions::{Recorded, Recording};
 use windlass_engine::app::ConcurrencyPolicy;
 use windlass_engine::configuration::{ComponentConfig, ComponentRole};
 use windlass_engine::id::{AppId, ComponentName, SpaceId};
-use windlass_engine::records::{AppRecord, Dialect, Metadata};
+use windlass_engine::records::{AppRecord, AuditEvent, Dialect, Metadata};
 
 use crate::auth::{Authenticated, require_in_space};
 use crate::body::JsonObject;
@@ -262,9 +262,9 @@ async fn start(
     Guid(guid): Guid,
 ) -> ApiResult<Json<Value>> {
     let place = runnable(&cf, &caller, &guid)?;
-    let extra = place.audit(&caller, "audit.app.start", json!({}));
+    let events = run_events(&caller, &place, "audit.app.start");
     cf.control
-        .start_app_recorded(&place.app.id, extra, recording(&place))
+        .start_app_recorded(&place.app.id, recording(&place), events)
         .await?;
     Ok(Json(shown(&cf, &place)?))
 }
@@ -275,9 +275,9 @@ async fn restart(
     Guid(guid): Guid,
 ) -> ApiResult<Json<Value>> {
     let place = runnable(&cf, &caller, &guid)?;
-    let extra = place.audit(&caller, "audit.app.restart", json!({}));
+    let events = run_events(&caller, &place, "audit.app.restart");
     cf.control
-        .restart_app_recorded(&place.app.id, extra, recording(&place))
+        .restart_app_recorded(&place.app.id, recording(&place), events)
         .await?;
     Ok(Json(shown(&cf, &place)?))
 }
@@ -301,7 +301,7 @@ async fn clear_buildpack_cache(
 ) -> ApiResult {
     let place = access::find(&cf, &caller, &guid)?;
     place.require_operate()?;
-    // No cache is kept between stagings, so there is never anything left to delete.
+    cf.control.clear_build_cache(&place.app.id).await?;
     let kind = "app.clear_buildpack_cache";
     jobs::accepted_done(&cf, &caller, kind, place.app.id.as_str()).await
 }
@@ -328,6 +328,21 @@ fn runnable(cf: &CfState, caller: &Authenticated, guid: &str) -> ApiResult<Place
     }
     place.require_operate()?;
     Ok(place)
+}
+
+/// Rows of the audit trail of a start or restart: itself, and the revision that it made.
+fn run_events(
+    caller: &Authenticated,
+    place: &Place,
+    kind: &'static str,
+) -> impl FnOnce(Option<&Recorded>) -> Vec<AuditEvent> + Send + 'static {
+    let (caller, place) = (caller.clone(), place.clone());
+    move |recorded| {
+        let run = place.event(&caller, kind, json!({}));
+        std::iter::once(run)
+            .chain(crate::revisions::created(&caller, &place, recorded))
+            .collect()
+    }
 }
 
 /// Whether starts and deployments of an app become numbered revisions.

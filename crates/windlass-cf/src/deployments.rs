@@ -7,10 +7,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use windlass_control::commands::Caller;
-use windlass_control::commands::cancel_deployment::Cancel;
+use windlass_control::commands::cancel_deployment::{Cancel, Told};
 use windlass_control::history::ReleaseRecord;
 use windlass_control::listing::Column;
+use windlass_engine::configuration::Key;
 use windlass_engine::id::{AppId, ReleaseId};
+use windlass_engine::records::AuditEvent;
 
 use crate::apps::access::{self, Place};
 use crate::apps::document::Document;
@@ -25,6 +27,7 @@ use crate::server::CfState;
 
 mod create;
 pub(crate) mod headers;
+mod refusal;
 pub(crate) mod request;
 pub(crate) mod view;
 pub(crate) mod words;
@@ -133,13 +136,14 @@ async fn cancel(
         reason: headers::reason(&headers)?,
         urgency: headers::urgency(&headers)?,
     };
-    let extra = place.audit(&caller, "audit.app.deployment.cancel", event_data(&record));
     let by = Caller::from(&caller.principal);
+    let text = canceling(&guid, &by, cancel.reason.as_deref());
+    let (teller, trail) = (caller.clone(), place.clone());
+    let events = move |told: Told<'_>| cancel_events(&teller, &trail, &told);
     let done = cf
         .control
-        .cancel_deployment(&record.release.id, cancel, &by, extra)
+        .cancel_deployment_telling(&record.release.id, cancel, &by, events)
         .await?;
-    let text = format!("Cancelling deployment with guid {guid}");
     cf.control.write_log(&place.app.id, "API", text).await;
     let mut answer = Json(shown(&cf, &place, &done.record)).into_response();
     let time_to_safe = done
@@ -207,4 +211,30 @@ fn operable(cf: &CfState, caller: &Authenticated, guid: &str) -> ApiResult<(Plac
 
 fn event_data(record: &ReleaseRecord) -> Value {
     json!({"deployment_guid": record.release.id, "droplet_guid": record.target_artifact})
+}
+
+/// Rows of the audit trail of a cancel: the cancel itself, and the droplet that came back with it.
+fn cancel_events(caller: &Authenticated, place: &Place, told: &Told<'_>) -> Vec<AuditEvent> {
+    let mut data = event_data(told.record);
+    let restore = told.record.release.restore.as_ref();
+    if let Some(reason) = restore.and_then(|restore| restore.reason.as_ref()) {
+        data["reason"] = json!(reason);
+    }
+    let mut events = vec![place.event(caller, "audit.app.deployment.cancel", data)];
+    let is_mapped =
+        told.is_first && restore.is_some_and(|restore| restore.restored.contains(&Key::Artifact));
+    if let (true, Some(droplet)) = (is_mapped, &told.record.base_artifact) {
+        let data = json!({"request": {"droplet_guid": droplet}});
+        events.push(place.event(caller, "audit.app.droplet.mapped", data));
+    }
+    events
+}
+
+/// The line in the app's log.
+fn canceling(guid: &str, by: &Caller, reason: Option<&str>) -> String {
+    let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+    format!(
+        "Cancelling deployment with guid {guid} for {}{reason}",
+        by.name
+    )
 }

@@ -4,15 +4,10 @@
 //! Each is a version 5 UUID of what it stands for, so it is the same after every restart and in
 //! every replica, without a row that could be lost.
 
-pub(crate) use windlass_control::guid::{WEB, process};
+pub(crate) use windlass_control::guid::{WEB, deployed_web_process, process};
 
 use windlass_control::guid::derive;
-use windlass_engine::id::{AppId, ReleaseId};
-
-/// Guid of the web process that a deployment started.
-pub(crate) fn deployed_web_process(release: &ReleaseId) -> String {
-    derive(&["deployed-web-process", release.as_str()])
-}
+use windlass_engine::id::AppId;
 
 /// Guid of a sidecar.
 pub(crate) fn sidecar(app: &AppId, name: &str) -> String {
@@ -21,7 +16,7 @@ pub(crate) fn sidecar(app: &AppId, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use windlass_engine::id::ComponentName;
+    use windlass_engine::id::{ComponentName, ReleaseId};
 
     use super::*;
 

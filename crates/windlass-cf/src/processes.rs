@@ -12,6 +12,7 @@ use windlass_control::commands::Caller;
 use windlass_engine::app::AppState;
 use windlass_engine::records::Metadata;
 
+use crate::apps::HIDDEN;
 use crate::apps::access::{self, Place};
 use crate::apps::document::Document;
 use crate::auth::Authenticated;
@@ -86,7 +87,12 @@ pub(crate) async fn update(
     found.place.require_operate()?;
     let request = request::update(&body)?;
     let kind = found.process.component.clone();
-    let data = json!({"process_guid": found.process.guid, "process_type": kind, "request": body});
+    let mut told = body;
+    // Commands may hold secrets, and more people see events than commands.
+    if let Some(command) = told.get_mut("command") {
+        *command = json!(HIDDEN);
+    }
+    let data = json!({"process_guid": found.process.guid, "process_type": kind, "request": told});
     let extra = found.place.audit(&caller, "audit.app.process.update", data);
     let edits = change::edits(&found.process, &request)?;
     let by = Caller::from(&caller.principal);

@@ -5,10 +5,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use windlass_control::listing::{Cell, Column, Filter, Page};
-use windlass_control::numbered_revisions::Content;
+use windlass_control::numbered_revisions::{Content, Recorded};
 use windlass_engine::app::{AppState, RunState};
 use windlass_engine::id::NumberedRevisionId;
-use windlass_engine::records::{ArtifactState, NumberedRevision};
+use windlass_engine::records::{ArtifactState, AuditEvent, NumberedRevision};
 
 use crate::apps::access::{self, Place};
 use crate::apps::document::Document;
@@ -175,6 +175,9 @@ async fn environment(
     if !place.access.read_secrets {
         return Err(ApiError::not_authorized());
     }
+    let shown = "audit.app.revision.environment_variables.show";
+    let told = place.event(&caller, shown, event_data(&revision));
+    cf.control.write_audit(vec![told]).await?;
     let own = format!("/v3/revisions/{}", revision.id);
     Ok(Json(json!({
         "var": cf.control.environment_of_revision(&revision)?,
@@ -213,6 +216,20 @@ fn matching<'a>(
     newest_first
         .iter()
         .find(|revision| Content::of_revision(revision) == running)
+}
+
+/// The row of the audit trail of a new revision, if one was made.
+pub(crate) fn created(
+    caller: &Authenticated,
+    place: &Place,
+    recorded: Option<&Recorded>,
+) -> Option<AuditEvent> {
+    let revision = &recorded.filter(|it| it.is_new)?.revision;
+    Some(place.event(caller, "audit.app.revision.create", event_data(revision)))
+}
+
+fn event_data(revision: &NumberedRevision) -> Value {
+    json!({"revision_guid": revision.id, "revision_version": revision.number})
 }
 
 fn deployable_filter(query: &ListQuery) -> ApiResult<Option<bool>> {

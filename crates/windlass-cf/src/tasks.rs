@@ -27,6 +27,7 @@ use crate::query::{ListQuery, ListSpec};
 use crate::server::CfState;
 use crate::{feature_flags, page};
 
+mod refusal;
 pub(crate) mod request;
 pub(crate) mod view;
 
@@ -181,8 +182,12 @@ async fn create(
     let record = cf
         .control
         .run_task(&place.app.id, command, metadata, extra)
-        .await?;
-    Ok(accepted(&cf, &record))
+        .await
+        .map_err(refusal::of_create)?;
+    match refusal::of_runtime(&record.task) {
+        Some(refused) => Err(refused),
+        None => Ok(accepted(&cf, &record)),
+    }
 }
 
 async fn update(
@@ -210,7 +215,7 @@ async fn cancel(
     let reason = headers::reason(&headers)?;
     let (place, record) = find(&cf, &caller, &guid)?;
     place.require_operate()?;
-    let data = json!({
+    let mut data = json!({
         "task_guid": record.task.id,
         "request": {
             "name": record.task.name,
@@ -218,6 +223,9 @@ async fn cancel(
             "command": HIDDEN,
         },
     });
+    if let Some(reason) = &reason {
+        data["reason"] = json!(reason);
+    }
     let extra = place.audit(&caller, "audit.app.task.cancel", data);
     let by = Caller::from(&caller.principal);
     let record = cf

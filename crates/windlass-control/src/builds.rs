@@ -125,6 +125,16 @@ impl Control {
             .ok_or_else(|| Error::Conflict("the package has no content".to_owned()))
     }
 
+    /// Forgets what stagings of an app kept for the next one. A staging that runs now leaves its
+    /// own all the same.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub async fn clear_build_cache(&self, app: &AppId) -> Result<(), Error> {
+        let key = cache_key(app);
+        self.write(move |tx| Ok(tx.delete_meta(&key)?)).await
+    }
+
     pub(crate) fn build_cache(&self, app: &AppId) -> Result<Option<Digest>, Error> {
         let text: Option<String> = self
             .store()

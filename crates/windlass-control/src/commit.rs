@@ -16,9 +16,10 @@ use windlass_store::{AppStateRow, NewEvent, Store, StoreError, Tx, Usage, WriteE
 
 use crate::builds::settle_record;
 use crate::clock;
-use crate::crashes;
+use crate::control::put_audit;
 use crate::error::Error;
 use crate::history::put_history;
+use crate::instance_events::instance_events;
 use crate::run_name::RunName;
 
 /// Scope of build slots: all apps of this installation share them.
@@ -106,6 +107,7 @@ fn save(
     let after = &committed.state;
     tx.put_app_state(Some(row.row_revision), &to_row(after, &committed.plan)?)?;
     put_history(tx, before, after, &committed.plan, now.wall)?;
+    put_audit(tx, instance_events(record, before, after))?;
     let used = usage(after);
     let used = Usage {
         memory_mb: used.memory_mb,
@@ -124,9 +126,6 @@ fn save(
             text: event.text.clone(),
             data: Value::Null,
         })?;
-    }
-    if let Some(crash) = crashes::row(record, before, input, events, now) {
-        tx.put(&crash)?;
     }
     for build in before.builds.iter().chain(&after.builds) {
         let holds = after

@@ -355,6 +355,16 @@ impl Control {
     }
 }
 
+impl Control {
+    /// Writes rows of the audit trail about something that changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub async fn write_audit(&self, events: Vec<AuditEvent>) -> Result<(), Error> {
+        self.write(move |tx| put_audit(tx, events)).await
+    }
+}
+
 /// Writes rows of the audit trail with the stamps of this commit.
 pub(crate) fn put_audit(tx: &mut Tx<'_>, events: Vec<AuditEvent>) -> Result<(), Error> {
     let wall = clock::wall();

@@ -5,7 +5,7 @@
 //! every replica, without a row that could be lost.
 
 use uuid::Uuid;
-use windlass_engine::id::{AppId, ComponentName};
+use windlass_engine::id::{AppId, ComponentName, ReleaseId};
 
 /// The process type that has routes by default.
 pub const WEB: &str = "web";
@@ -21,6 +21,11 @@ pub fn process(app: &AppId, component: &ComponentName) -> String {
         return app.as_str().to_owned();
     }
     derive(&["process", app.as_str(), component.as_str()])
+}
+
+/// Guid of the web process that a deployment started.
+pub fn deployed_web_process(release: &ReleaseId) -> String {
+    derive(&["deployed-web-process", release.as_str()])
 }
 
 /// UUID of a list of parts. The separator cannot occur in ids, and a name comes last.

@@ -8,19 +8,18 @@ use windlass_engine::configuration::Configuration;
 use windlass_engine::id::{
     AppId, ArtifactId, ComponentName, NumberedRevisionId, ReleaseId, SecretRef,
 };
-use windlass_engine::input::{Input, StartCommand};
 use windlass_engine::records::{AppRecord, Metadata, NumberedProcess, NumberedRevision, Stamps};
 use windlass_engine::time::Timestamp;
 use windlass_store::{Column, Filter, ListPage, ListQuery, Order, Page, Tx};
 
 use crate::clock;
-use crate::commands::apps::live_app;
-use crate::commands::deploy::NewDeployment;
-use crate::commands::run_app::new_revision;
-use crate::commit::{Committed, write};
-use crate::control::{Control, Extra};
+use crate::commit::write;
+use crate::control::Control;
 use crate::error::Error;
-use crate::history::ReleaseRecord;
+
+mod recording;
+
+pub use recording::Recording;
 
 /// After this number the count begins again at 1.
 pub const MAX_NUMBER: u32 = 9_999;
@@ -147,6 +146,15 @@ pub struct Origin {
     pub rolled_back_to: Option<u32>,
 }
 
+/// The revision that a commit deploys or starts.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The revision.
+    pub revision: NumberedRevision,
+    /// Whether it was made by this commit.
+    pub is_new: bool,
+}
+
 /// Records a revision inside the commit that deploys or starts it, if it differs from the newest
 /// one; otherwise that one is meant.
 ///
@@ -158,12 +166,15 @@ pub fn record(
     content: Content,
     origin: Origin,
     at: Timestamp,
-) -> Result<NumberedRevision, Error> {
+) -> Result<Recorded, Error> {
     let latest = latest(tx, &app.id)?;
     let before = latest.as_ref().map(Content::of_revision);
     let mut changes = content.changes_since(before.as_ref());
-    if let (Some(latest), true) = (latest, changes.is_empty()) {
-        return Ok(latest);
+    if let (Some(revision), true) = (latest, changes.is_empty()) {
+        return Ok(Recorded {
+            revision,
+            is_new: false,
+        });
     }
     if let Some(number) = origin.rolled_back_to {
         changes.push(format!("Rolled back to revision {number}."));
@@ -195,7 +206,10 @@ pub fn record(
     app.last_revision_number = number;
     tx.put(app)?;
     prune(tx, &app.id)?;
-    Ok(revision)
+    Ok(Recorded {
+        revision,
+        is_new: true,
+    })
 }
 
 /// The newest revision of an app.
@@ -220,105 +234,7 @@ fn prune(tx: &mut Tx<'_>, app: &AppId) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether and how a command records a numbered revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recording {
-    /// The app's feature is off.
-    Off,
-    /// What runs becomes a revision if it differs from the newest.
-    On {
-        /// Number of the revision that is rolled back to.
-        rolled_back_to: Option<u32>,
-    },
-}
-
 impl Control {
-    /// Creates a deployment and, in the same commit, its numbered revision.
-    ///
-    /// # Errors
-    /// Those of [`Control::deploy`].
-    pub async fn deploy_recorded(
-        &self,
-        new: NewDeployment,
-        extra: Extra,
-        recording: Recording,
-    ) -> Result<ReleaseRecord, Error> {
-        let (app, release) = (new.app.clone(), new.command.release.clone());
-        self.deploy(new, extra, move |tx, committed, detail| {
-            let Recording::On { rolled_back_to } = recording else {
-                return Ok(());
-            };
-            let mut app = live_app(tx, &app)?;
-            let target = committed
-                .state
-                .release(&release)
-                .map(|release| &release.target);
-            let revision = target.and_then(|target| committed.state.revisions.get(target));
-            let configuration =
-                revision.map_or(&committed.state.configuration, |it| &it.configuration);
-            let origin = Origin {
-                release: Some(release),
-                rolled_back_to,
-            };
-            let content = Content::of(configuration);
-            let recorded = record(tx, &mut app, content, origin, clock::wall())?;
-            detail.numbered_revision = Some((recorded.id, recorded.number));
-            Ok(())
-        })
-        .await
-    }
-
-    /// Starts an app and, in the same commit, records what it runs.
-    ///
-    /// # Errors
-    /// Those of [`Control::start_app`].
-    pub async fn start_app_recorded(
-        &self,
-        app: &AppId,
-        extra: Extra,
-        recording: Recording,
-    ) -> Result<Committed, Error> {
-        let input = Input::Start(StartCommand {
-            revision: new_revision(),
-        });
-        self.run_recorded(app, input, extra, recording).await
-    }
-
-    /// Restarts an app and, in the same commit, records what it runs.
-    ///
-    /// # Errors
-    /// Those of [`Control::restart_app`].
-    pub async fn restart_app_recorded(
-        &self,
-        app: &AppId,
-        extra: Extra,
-        recording: Recording,
-    ) -> Result<Committed, Error> {
-        let input = Input::Restart(StartCommand {
-            revision: new_revision(),
-        });
-        self.run_recorded(app, input, extra, recording).await
-    }
-
-    async fn run_recorded(
-        &self,
-        app: &AppId,
-        input: Input,
-        extra: Extra,
-        recording: Recording,
-    ) -> Result<Committed, Error> {
-        let id = app.clone();
-        let done = self.commit_with(app, input, extra, move |tx, committed| {
-            if recording == Recording::Off {
-                return Ok(());
-            }
-            let mut app = live_app(tx, &id)?;
-            let content = Content::of(&committed.state.configuration);
-            record(tx, &mut app, content, Origin::default(), clock::wall()).map(drop)
-        });
-        Ok(done.await?.0)
-    }
-
     /// One numbered revision.
     ///
     /// # Errors

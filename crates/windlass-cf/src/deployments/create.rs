@@ -1,23 +1,24 @@
 //! Creating a deployment: from a checked request to one command.
 
 use serde_json::{Map, Value, json};
-use windlass_control::Extra;
 use windlass_control::commands::deploy::NewDeployment;
 use windlass_control::history::{ReleaseDetail, ReleaseRecord};
-use windlass_control::numbered_revisions::{Content, Recording};
+use windlass_control::numbered_revisions::{Content, Recorded, Recording};
 use windlass_engine::app::{AppState, RunState};
 use windlass_engine::configuration::{Configuration, Edit};
 use windlass_engine::id::{ComponentName, NumberedRevisionId, ReleaseId, RevisionId};
 use windlass_engine::input::{DeployCommand, IfStopped};
-use windlass_engine::records::{Artifact, ArtifactState, Metadata, NumberedRevision};
+use windlass_engine::records::{Artifact, ArtifactState, AuditEvent, Metadata, NumberedRevision};
 use windlass_engine::strategy::Strategy;
 
+use super::refusal;
 use super::request::{CreateDeployment, Options, Source, StrategyWord};
 use crate::apps::access::Place;
 use crate::apps::{current_droplet, document::Document, droplet};
 use crate::auth::Authenticated;
 use crate::error::{ApiError, ApiResult};
 use crate::guid::WEB;
+use crate::revisions;
 use crate::server::CfState;
 
 /// What a deployment moves to.
@@ -44,7 +45,17 @@ pub(super) async fn create(
     let state = place.state(cf)?;
     let target = target(cf, place, &state, &request.source)?;
     let release = ReleaseId::new(uuid::Uuid::new_v4().to_string());
-    let extra = events(caller, place, &state, &target, &request, &release, body);
+    let trail = Trail {
+        caller: caller.clone(),
+        place: place.clone(),
+        before: state.configuration.clone(),
+        starts_app: state.run == RunState::Stopped,
+        droplet: target.droplet.clone(),
+        strategy: request.strategy,
+        is_rollback: target.rolled_back_to.is_some(),
+        release: release.clone(),
+        body,
+    };
     let rolled_back_to = target
         .rolled_back_to
         .as_ref()
@@ -78,7 +89,11 @@ pub(super) async fn create(
         secrets: Vec::new(),
         builds: Vec::new(),
     };
-    let record = cf.control.deploy_recorded(new, extra, recording).await?;
+    let record = cf
+        .control
+        .deploy_recorded(new, recording, move |recorded| trail.events(recorded))
+        .await
+        .map_err(|error| refusal::of_create(error, &place.organization.name))?;
     let text = format!("Creating deployment with guid {release}");
     cf.control.write_log(&place.app.id, "API", text).await;
     Ok(record)
@@ -246,45 +261,40 @@ fn scale(options: &Options) -> std::collections::BTreeMap<ComponentName, u32> {
         .collect()
 }
 
-fn events(
-    caller: &Authenticated,
-    place: &Place,
-    state: &AppState,
-    target: &Target,
-    request: &CreateDeployment,
-    release: &ReleaseId,
+/// What the rows of the audit trail tell of a create.
+struct Trail {
+    caller: Authenticated,
+    place: Place,
+    before: Configuration,
+    starts_app: bool,
+    droplet: Artifact,
+    strategy: StrategyWord,
+    is_rollback: bool,
+    release: ReleaseId,
     body: Map<String, Value>,
-) -> Extra {
-    let strategy = match request.strategy {
-        StrategyWord::Rolling => "rolling",
-        StrategyWord::Canary => "canary",
-        StrategyWord::Recreate => "recreate",
-    };
-    let created = json!({
-        "deployment_guid": release,
-        "droplet_guid": target.droplet.id,
-        "type": target.rolled_back_to.as_ref().map(|_| "rollback"),
-        "revision_guid": target.rolled_back_to.as_ref().map(|revision| &revision.id),
-        "request": body,
-        "strategy": strategy,
-    });
-    let mapped = json!({"request": {"droplet_guid": target.droplet.id}});
-    let mut audit = vec![
-        place.event(caller, "audit.app.droplet.mapped", mapped),
-        place.event(caller, "audit.app.deployment.create", created),
-    ];
-    audit.extend(current_droplet::new_process_events(
-        caller,
-        place,
-        &state.configuration,
-        &target.droplet,
-    ));
-    if state.run == RunState::Stopped {
-        audit.push(place.event(caller, "audit.app.start", json!({})));
-    }
-    Extra {
-        audit,
-        ..Extra::default()
+}
+
+impl Trail {
+    fn events(self, recorded: Option<&Recorded>) -> Vec<AuditEvent> {
+        let (caller, place) = (&self.caller, &self.place);
+        let mapped = json!({"request": {"droplet_guid": self.droplet.id}});
+        let created = json!({
+            "deployment_guid": self.release,
+            "droplet_guid": self.droplet.id,
+            "type": self.is_rollback.then_some("rollback"),
+            "revision_guid": recorded.map(|it| &it.revision.id),
+            "request": self.body,
+            "strategy": self.strategy.as_str(),
+        });
+        let mut events = vec![place.event(caller, "audit.app.droplet.mapped", mapped)];
+        let types = current_droplet::new_process_events(caller, place, &self.before, &self.droplet);
+        events.extend(types);
+        events.extend(revisions::created(caller, place, recorded));
+        events.push(place.event(caller, "audit.app.deployment.create", created));
+        if self.starts_app {
+            events.push(place.event(caller, "audit.app.start", json!({})));
+        }
+        events
     }
 }
 

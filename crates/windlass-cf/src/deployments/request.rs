@@ -28,6 +28,17 @@ pub(crate) enum StrategyWord {
     Recreate,
 }
 
+impl StrategyWord {
+    /// The word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Rolling => "rolling",
+            Self::Canary => "canary",
+            Self::Recreate => "recreate",
+        }
+    }
+}
+
 /// What shall run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Source {

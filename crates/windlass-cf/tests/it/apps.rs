@@ -140,6 +140,10 @@ async fn a_stopped_app_shows_its_instances_down_and_one_can_be_restarted() {
         .delete("admin", &format!("/v3/processes/{app}/instances/7"))
         .await;
     assert_eq!(unknown.error(), (404, 10010, "Instance not found"));
+    let more = format!("/v3/processes/{app}/actions/scale");
+    let scaled = world.post("admin", &more, &json!({"instances": 3})).await;
+    assert_eq!((scaled.status, &scaled.body["instances"]), (202, &json!(3)));
+    world.post("admin", &more, &json!({"instances": 2})).await;
     let stopped = world
         .post("admin", &format!("/v3/apps/{app}/actions/stop"), &json!({}))
         .await;

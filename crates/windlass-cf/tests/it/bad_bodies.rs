@@ -1,10 +1,14 @@
-//! No body makes a 5xx: every wrong type at every place of every request.
+//! No body makes a 5xx: every wrong type at every place of every request that has a body.
 
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Map, Value, json};
+use windlass_cf::server::{Endpoint, endpoints};
 
-use crate::world::World;
+use crate::good_bodies::{OTHER_FORMS, WITHOUT_BODY, good_body};
+use crate::shop::form;
+use crate::subjects::Subjects;
+use crate::world::{Answer, World};
 
 /// Values that stand where something else is expected.
 fn wrong_values() -> Vec<Value> {
@@ -17,7 +21,9 @@ fn wrong_values() -> Vec<Value> {
         json!(u64::MAX),
         json!(1e300),
         json!(""),
+        json!(" "),
         json!("\u{0}"),
+        json!("\u{202e}\u{1f4a5}\r\n"),
         json!("x".repeat(10_000)),
         json!([]),
         json!([null]),
@@ -54,128 +60,195 @@ fn spoiled(good: &Value) -> Vec<Value> {
     bodies
 }
 
+/// Endpoints that read a body as JSON.
+fn reading() -> impl Iterator<Item = Endpoint> {
+    endpoints().into_iter().filter(|endpoint| {
+        matches!(endpoint.method.as_str(), "POST" | "PATCH" | "PUT")
+            && !WITHOUT_BODY.contains(&endpoint.path.as_str())
+            && !OTHER_FORMS.contains(&endpoint.path.as_str())
+    })
+}
+
+/// A refusal is a 4xx in the form of its API, with a text.
+fn assert_refused_or_done(at: &str, answer: &Answer) {
+    assert!(
+        answer.status < 500,
+        "{at} → {}: {:?}",
+        answer.status,
+        answer.body
+    );
+    if answer.status < 400 {
+        return;
+    }
+    let errors = &answer.body["errors"];
+    let detail = match errors.as_array() {
+        Some(errors) => &errors[0]["detail"],
+        None => &answer.body["error_description"],
+    };
+    assert!(
+        detail.as_str().is_some_and(|text| !text.is_empty()),
+        "{at} → {}: {:?}",
+        answer.status,
+        answer.body
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_body_makes_a_server_error() {
-    let world = World::start().await;
-    let (_, space) = world.tenant("one").await;
-    let (app, droplet) = world.running_app("admin", &space, "shop", 1).await;
-    let of_app = json!({"app": {"data": {"guid": app}}});
-    let requests = [
-        (
-            "POST",
-            "/v3/apps".to_owned(),
-            json!({
-                "name": "a", "relationships": {"space": {"data": {"guid": "none"}}},
-                "environment_variables": {"A": "b"},
-                "lifecycle": {"type": "buildpack", "data": {"buildpacks": ["x"], "stack": "y"}},
-                "metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}
-            }),
-        ),
-        ("PATCH", format!("/v3/apps/{app}"), json!({"name": "shop"})),
-        (
-            "PATCH",
-            format!("/v3/apps/{app}/environment_variables"),
-            json!({"var": {"A": "b"}}),
-        ),
-        (
-            "PATCH",
-            format!("/v3/apps/{app}/features/ssh"),
-            json!({"enabled": true}),
-        ),
-        (
-            "PATCH",
-            format!("/v3/apps/{app}/relationships/current_droplet"),
-            json!({"data": {"guid": droplet}}),
-        ),
-        (
-            "POST",
-            "/v3/deployments".to_owned(),
-            json!({
-                "relationships": of_app.clone(), "droplet": {"guid": "none"},
-                "strategy": "canary",
-                "options": {"max_in_flight": 1, "canary": {"steps": [{"instance_weight": 1}]}},
-                "metadata": {"labels": {"a": "b"}}
-            }),
-        ),
-        (
-            "POST",
-            format!("/v3/apps/{app}/tasks"),
-            json!({"command": "true", "template": {"process": {"guid": "none"}}, "name": "n",
-                   "droplet_guid": "none", "memory_in_mb": 1, "user": "vcap"}),
-        ),
-        (
-            "PATCH",
-            format!("/v3/processes/{app}"),
-            json!({"command": "x", "health_check": {"type": "http", "data": {"endpoint": "/"}},
-                   "readiness_health_check": {"type": "process", "data": {"interval": 1}}}),
-        ),
-        (
-            "POST",
-            format!("/v3/processes/{app}/actions/scale"),
-            json!({"instances": 1, "memory_in_mb": 64}),
-        ),
-        (
-            "POST",
-            format!("/v3/apps/{app}/sidecars"),
-            json!({"name": "s", "command": "c", "process_types": ["web"], "memory_in_mb": 1}),
-        ),
-        (
-            "POST",
-            "/v3/packages".to_owned(),
-            json!({"type": "bits", "relationships": of_app.clone(), "data": {}}),
-        ),
-        (
-            "POST",
-            "/v3/builds".to_owned(),
-            json!({"package": {"guid": "none"}, "staging_memory_in_mb": 1,
-                   "lifecycle": {"type": "buildpack", "data": {}}}),
-        ),
-        (
-            "POST",
-            "/v3/droplets".to_owned(),
-            json!({"relationships": of_app, "process_types": {"web": "x"}}),
-        ),
-        (
-            "POST",
-            "/v3/routes".to_owned(),
-            json!({
-                "host": "h", "path": "/p", "port": 0, "options": {"loadbalancing": "round-robin"},
-                "relationships": {"space": {"data": {"guid": "none"}},
-                                  "domain": {"data": {"guid": "none"}}}
-            }),
-        ),
-        (
-            "POST",
-            "/v3/resource_matches".to_owned(),
-            json!({"resources": [{"path": "a", "mode": "644", "checksum": {"value": "x"},
-                                  "size_in_bytes": 1}]}),
-        ),
-    ];
-    for (method, path, good) in requests {
+    let mut world = World::start().await;
+    let subjects = Subjects::make(&mut world).await;
+    for endpoint in reading() {
+        let at = format!("{} {}", endpoint.method, endpoint.path);
+        let good = good_body(&endpoint, &subjects);
+        let good = good.unwrap_or_else(|| panic!("no good body is known for {at}"));
+        let path = subjects.path(&endpoint);
         for body in spoiled(&good) {
-            let status = send(&world, method, &path, body.to_string().into_bytes()).await;
-            assert!(status < 500, "{method} {path} {body} → {status}");
+            let text = body.to_string();
+            let answer = send(&world, &endpoint.method, &path, text.clone().into_bytes()).await;
+            assert_refused_or_done(&format!("{at} {text}"), &answer);
         }
+    }
+    // Whatever was changed by it: the world still answers.
+    let apps = world.get("admin", "/v3/apps").await;
+    assert_eq!(apps.status, 200, "{:?}", apps.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_json_or_too_much_is_refused_everywhere() {
+    let mut world = World::start().await;
+    let subjects = Subjects::make(&mut world).await;
+    for endpoint in reading() {
+        let at = format!("{} {}", endpoint.method, endpoint.path);
+        let path = subjects.path(&endpoint);
         for raw in [
             b"{".to_vec(),
             b"\xff\xfe".to_vec(),
             b"{\"name\": \"\xff\"}".to_vec(),
+            b"{\"name\": \"\\ud800\"}".to_vec(),
             b"[1]".to_vec(),
+            b"{\"a\": 1e999}".to_vec(),
             format!("{}{}", "[".repeat(50_000), "]".repeat(50_000)).into_bytes(),
+            format!("{}1{}", "{\"a\":".repeat(50_000), "}".repeat(50_000)).into_bytes(),
         ] {
-            let status = send(&world, method, &path, raw).await;
-            assert_eq!(status, 400, "{method} {path}");
+            let answer = send(&world, &endpoint.method, &path, raw).await;
+            assert_refused_or_done(&at, &answer);
+            assert!(
+                matches!(answer.status, 400 | 422),
+                "{at} → {}",
+                answer.status
+            );
         }
         let huge = format!("{{\"name\": \"{}\"}}", "x".repeat(3_000_000));
-        assert_eq!(
-            send(&world, method, &path, huge.into_bytes()).await,
-            413,
-            "{method} {path}"
+        let answer = send(&world, &endpoint.method, &path, huge.into_bytes()).await;
+        // The token endpoint has no 413 of its own.
+        let is_ours = endpoint.path.starts_with("/v3");
+        assert!(
+            matches!((answer.status, is_ours), (413 | 422, true) | (400, false)),
+            "{at} → {}",
+            answer.status
         );
+        assert_refused_or_done(&at, &answer);
     }
 }
 
-async fn send(world: &World, method: &str, path: &str, body: Vec<u8>) -> u16 {
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_body_is_read_any_is_fine() {
+    let mut world = World::start().await;
+    let subjects = Subjects::make(&mut world).await;
+    let all = endpoints();
+    for path in WITHOUT_BODY {
+        let endpoint = all.iter().find(|endpoint| {
+            endpoint.path == path && matches!(endpoint.method.as_str(), "POST" | "PUT")
+        });
+        let endpoint = endpoint.unwrap_or_else(|| panic!("the router has no {path}"));
+        let path = subjects.path(endpoint);
+        for raw in [&b""[..], b"{}", b"garbage", b"\xff", b"[[["] {
+            let answer = send(&world, &endpoint.method, &path, raw.to_vec()).await;
+            assert_refused_or_done(&endpoint.path, &answer);
+            assert_ne!(answer.status, 400, "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_and_forms_may_be_anything() {
+    let mut world = World::start().await;
+    let subjects = Subjects::make(&mut world).await;
+    let all = endpoints();
+    let deep = "- ".repeat(20_000);
+    let anchors = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n\
+                   c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n\
+                   e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n\
+                   applications: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n";
+    let mut bodies: Vec<Vec<u8>> = [
+        "",
+        "x",
+        "[]",
+        "applications",
+        "applications: x",
+        "applications: []",
+        "applications: [1]",
+        "applications: [{}]",
+        "applications:\n- name: [a]",
+        "applications:\n- name: shop\n  processes: 5",
+        "applications:\n- name: shop\n  env: [1]",
+        "applications:\n- name: shop\n  env: {A: {B: [1]}}",
+        "applications:\n- name: shop\n  routes: [{route: [1]}]",
+        "applications:\n- name: shop\n  routes: [{route: '::::'}]",
+        "applications:\n- name: shop\n  memory: -1",
+        "applications:\n- name: shop\n  memory: 1e99G",
+        "applications:\n- name: shop\n  instances: 99999999999999999999",
+        "applications:\n- name: shop\n  sidecars: [{name: 1}]",
+        "applications:\n- name: shop\n  services: [{name: 1}]",
+        "applications:\n- name: shop\n  services: {a: b}",
+        "applications:\n- name: shop\n  metadata: {labels: [1]}",
+        "applications:\n- name: shop\n  processes: [{type: web, health-check-type: []}]",
+        "applications:\n- &x {name: shop}\n- *x\n- *y",
+        "%YAML 9.9\n---\n",
+        "!!binary x",
+        "\t- x",
+        "applications:\n- name: shop\n- name: shop",
+        "grant_type=%ff&=&&",
+        "--x--",
+        "a: 'b",
+        anchors,
+        &deep,
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect();
+    bodies.push(b"\xff\xfe\x00applications".to_vec());
+    bodies.push(form(&[("bits", Some("x.zip"), b"no zip".to_vec())]));
+    bodies.push(form(&[("bits", None, Vec::new())]));
+    bodies.push(form(&[("resources", None, b"{".to_vec())]));
+    bodies.push(form(&[("resources", None, b"[{\"sha1\": 5}]".to_vec())]));
+    for path in OTHER_FORMS {
+        let endpoint = all.iter().find(|it| it.path == path && it.method == "POST");
+        let endpoint = endpoint.unwrap_or_else(|| panic!("the router has no {path}"));
+        let path = subjects.path(endpoint);
+        for body in &bodies {
+            for kind in [
+                "application/json",
+                "application/x-yaml",
+                "application/x-www-form-urlencoded",
+                "multipart/form-data",
+                "multipart/form-data; boundary=----windlass-test-border",
+                "\u{fe}",
+            ] {
+                let request = Request::post(&path)
+                    .header("authorization", format!("bearer {}", world.token("admin")))
+                    .header("content-type", kind.as_bytes())
+                    .body(Body::from(body.clone()))
+                    .expect("a request");
+                let answer = world.send(request).await;
+                let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+                assert_refused_or_done(&format!("{path} {kind} {shown}"), &answer);
+            }
+        }
+    }
+}
+
+async fn send(world: &World, method: &str, path: &str, body: Vec<u8>) -> Answer {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -183,5 +256,5 @@ async fn send(world: &World, method: &str, path: &str, body: Vec<u8>) -> u16 {
         .header("content-type", "application/json")
         .body(Body::from(body))
         .expect("a request");
-    world.send(request).await.status
+    world.send(request).await
 }

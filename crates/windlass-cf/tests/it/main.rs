@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test that can't go on says where")]
 
 mod apps;
+mod audit;
 mod bad_bodies;
 mod bad_input;
 mod deletion;
@@ -9,16 +10,20 @@ mod deployment_roles;
 mod deployments;
 mod domains;
 mod endpoints;
+mod good_bodies;
 mod login;
 mod manifests;
 mod neighbours;
 mod organizations;
+mod quota;
 mod rest;
 mod roles;
 mod routes;
 mod shop;
 mod source;
 mod spaces;
+mod subjects;
 mod tasks;
 mod users;
+mod walk;
 mod world;

@@ -1,6 +1,7 @@
 //! Endpoints around the large resources, each with what its answer is for.
 
 use serde_json::{Value, json};
+use windlass_control::Error;
 use windlass_engine::records::AdminScope;
 
 use crate::world::{ORIGIN, World};
@@ -120,6 +121,15 @@ async fn instances_of_an_app() {
         assert_eq!(world.delete("admin", &path).await.status, status, "{index}");
     }
 
+    // What a staging keeps for the next one lies under this key.
+    let key = format!("build_cache/{app}");
+    let own = key.clone();
+    world
+        .control
+        .store()
+        .write(move |tx| Ok::<_, Error>(tx.put_meta(&own, "digest")?))
+        .await
+        .expect("kept");
     let path = format!("/v3/apps/{app}/actions/clear_buildpack_cache");
     let cleared = world.post("admin", &path, &json!({})).await;
     assert_eq!(cleared.status, 202);
@@ -127,6 +137,11 @@ async fn instances_of_an_app() {
         world.get("admin", &cleared.job()).await.body["state"],
         "COMPLETE"
     );
+    let kept = world
+        .control
+        .store()
+        .read(|reader| Ok::<_, Error>(reader.meta(&key)?));
+    assert_eq!(kept.expect("a look"), None);
 
     let path = format!("/v3/droplets/{droplet}/download");
     let file = world.get("admin", &path).await;

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 use windlass_engine::id::ReleaseId;
 use windlass_engine::input::{CancelCommand, Input, Observation};
+use windlass_engine::records::AuditEvent;
 use windlass_engine::rejection::Rejection;
 use windlass_engine::release::Urgency;
 
@@ -41,6 +42,15 @@ pub struct Canceled {
     pub time_to_safe_us: Option<u64>,
 }
 
+/// What a cancel did, for the rows of the audit trail that tell it in the same commit.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// The release as of the commit.
+    pub record: &'a ReleaseRecord,
+    /// Whether it was not being put back before.
+    pub is_first: bool,
+}
+
 impl Control {
     /// Cancels a deployment. When this returns, the cancel is durable, and in force in the router
     /// unless `time_to_safe_us` is absent.
@@ -54,6 +64,24 @@ impl Control {
         caller: &Caller,
         extra: Extra,
     ) -> Result<Canceled, Error> {
+        self.cancel_deployment_telling(id, cancel, caller, |_| extra.audit)
+            .await
+    }
+
+    /// The same, with events that are made from what the commit did.
+    ///
+    /// # Errors
+    /// Those of [`Control::cancel_deployment`].
+    pub async fn cancel_deployment_telling<F>(
+        &self,
+        id: &ReleaseId,
+        cancel: Cancel,
+        caller: &Caller,
+        events: F,
+    ) -> Result<Canceled, Error>
+    where
+        F: FnOnce(Told<'_>) -> Vec<AuditEvent> + Send + 'static,
+    {
         let record = self.release(id)?;
         let app = record.app.clone();
         let input = Input::CancelRelease(CancelCommand {
@@ -68,9 +96,15 @@ impl Control {
         let own = id.clone();
         let (committed, mut record) = self
             .write(move |tx| {
+                let was_restoring = recorded(tx, &own)?.release.is_restoring();
                 let committed = apply(tx, &target, &input, Some(&settings))?;
-                put_audit(tx, extra.audit)?;
-                Ok((committed, recorded(tx, &own)?))
+                let record = recorded(tx, &own)?;
+                let told = Told {
+                    record: &record,
+                    is_first: !was_restoring,
+                };
+                put_audit(tx, events(told))?;
+                Ok((committed, record))
             })
             .await
             .map_err(|error| self.name_outcome(id, error))?;

@@ -1,0 +1,175 @@
+//! The audit trail: each row that the table of the API names, with its data.
+
+use serde_json::{Value, json};
+use windlass_engine::records::AdminScope;
+
+use crate::world::World;
+
+/// Types and data of the rows about an app, newest last.
+async fn trail(world: &World, app: &str) -> Vec<(String, Value, Value)> {
+    let path = format!("/v3/audit_events?target_guids={app}&per_page=5000");
+    let listed = world.get("admin", &path).await;
+    let rows = listed.body["resources"].as_array().expect("rows");
+    rows.iter()
+        .map(|row| {
+            let kind = row["type"].as_str().expect("a type").to_owned();
+            (kind, row["data"].clone(), row["actor"].clone())
+        })
+        .collect()
+}
+
+fn data_of(trail: &[(String, Value, Value)], kind: &str) -> Vec<Value> {
+    trail
+        .iter()
+        .filter(|row| row.0 == kind)
+        .map(|row| row.1.clone())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_its_revision_and_its_cancel() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let (app, first) = world.running_app("admin", &space, "shop", 2).await;
+    let second = world
+        .droplet("admin", &app, &json!({"web": "./serve", "clock": "./tick"}))
+        .await;
+    let body = json!({"droplet": {"guid": second}, "strategy": "canary"});
+    let made = world.deploy("admin", &app, &body).await;
+    let guid = made.guid();
+    world.until_status("admin", &guid, "ACTIVE/PAUSED").await;
+    let cancel = format!("/v3/deployments/{guid}/actions/cancel");
+    for _ in 0..2 {
+        world.post("admin", &cancel, &json!({})).await;
+    }
+    let trail = trail(&world, &app).await;
+    let revision = &made.body["revision"];
+    let created = data_of(&trail, "audit.app.deployment.create");
+    assert_eq!(created.len(), 1);
+    for (key, value) in [
+        ("deployment_guid", json!(guid)),
+        ("droplet_guid", json!(second)),
+        ("type", Value::Null),
+        ("revision_guid", revision["guid"].clone()),
+        ("strategy", json!("canary")),
+    ] {
+        assert_eq!(created[0][key], value, "{key}");
+    }
+    assert_eq!(created[0]["request"]["strategy"], "canary");
+    let revisions = data_of(&trail, "audit.app.revision.create");
+    assert_eq!(
+        revisions.len(),
+        2,
+        "one of the start, one of the deployment"
+    );
+    assert_eq!(revisions[1]["revision_guid"], revision["guid"]);
+    assert_eq!(revisions[1]["revision_version"], 2);
+    let types = data_of(&trail, "audit.app.process.create");
+    assert!(types.iter().any(|data| data["process_type"] == "clock"));
+    // Each cancel is told, the droplet that comes back once.
+    let cancels = data_of(&trail, "audit.app.deployment.cancel");
+    assert!((1..=2).contains(&cancels.len()));
+    assert_eq!(cancels[0]["droplet_guid"], second);
+    let mapped: Vec<Value> = data_of(&trail, "audit.app.droplet.mapped")
+        .iter()
+        .map(|data| data["request"]["droplet_guid"].clone())
+        .collect();
+    assert_eq!(mapped, [json!(first), json!(second), json!(first)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_says_so() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let (app, _) = world.running_app("admin", &space, "shop", 1).await;
+    let second = world.droplet("admin", &app, &json!({"web": "./b"})).await;
+    let body = json!({"droplet": {"guid": second}});
+    let moved = world.deploy("admin", &app, &body).await.guid();
+    world
+        .until_status("admin", &moved, "FINALIZED/DEPLOYED")
+        .await;
+    let old = world
+        .get("admin", &format!("/v3/apps/{app}/revisions?versions=1"))
+        .await
+        .column("guid")
+        .remove(0);
+    let body = json!({"revision": {"guid": old}});
+    let back = world.deploy("admin", &app, &body).await;
+    assert_eq!(back.status, 201, "{:?}", back.body);
+    let trail = trail(&world, &app).await;
+    let created = data_of(&trail, "audit.app.deployment.create").remove(1);
+    assert_eq!(created["type"], "rollback");
+    assert_eq!(created["revision_guid"], back.body["revision"]["guid"]);
+    assert_ne!(created["revision_guid"], json!(old));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_looked_at_by_name_and_never_told() {
+    let mut world = World::start().await;
+    let (org, space) = world.tenant("one").await;
+    let (app, _) = world.running_app("admin", &space, "shop", 1).await;
+    world
+        .member("watcher", &org, &space, &["space_auditor"])
+        .await;
+    world.user("root_reader", AdminScope::AdminReadOnly).await;
+    let revision = world
+        .get("admin", &format!("/v3/apps/{app}/revisions"))
+        .await
+        .column("guid")
+        .remove(0);
+    let path = format!("/v3/revisions/{revision}/environment_variables");
+    assert_eq!(world.get("watcher", &path).await.status, 403);
+    assert_eq!(world.get("root_reader", &path).await.status, 200);
+    let web = format!("/v3/apps/{app}/processes/web");
+    let secret = json!({"command": "./serve --key geheim"});
+    assert_eq!(world.patch("admin", &web, &secret).await.status, 200);
+    let seen = trail(&world, &app).await;
+    let looks: Vec<&Value> = seen
+        .iter()
+        .filter(|row| row.0 == "audit.app.revision.environment_variables.show")
+        .map(|row| &row.2["name"])
+        .collect();
+    assert_eq!(looks, ["root_reader"]);
+    let all = format!("/v3/audit_events?target_guids={app}&per_page=5000");
+    let shown = world.get("watcher", &all).await.body.to_string();
+    assert!(shown.contains("audit.app.process.update"), "{shown}");
+    assert!(!shown.contains("geheim"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_life_of_instances() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let (app, _) = world.running_app("admin", &space, "shop", 1).await;
+    let run = world
+        .driver
+        .running()
+        .into_iter()
+        .find(|run| run.starts_with("i."))
+        .expect("an instance");
+    let path = format!("/v3/audit_events?target_guids={app}");
+    let told = async |kind: &str| {
+        let list = world
+            .until("admin", &format!("{path}&types={kind}"), kind, |list| {
+                list["pagination"]["total_results"] == 1
+            })
+            .await;
+        list["resources"][0].clone()
+    };
+    world.driver.set_routable(&run, false);
+    assert_eq!(
+        told("audit.app.process.not-ready").await["data"]["index"],
+        0
+    );
+    world.driver.set_routable(&run, true);
+    told("audit.app.process.ready").await;
+    world.driver.exit(&run, 7);
+    let crash = told("audit.app.process.crash").await;
+    assert_eq!(
+        crash["actor"],
+        json!({"guid": app, "type": "process", "name": "web"})
+    );
+    assert_eq!(crash["data"]["exit_status"], 7);
+    assert_eq!(crash["data"]["crash_count"], 1);
+    assert_eq!(crash["data"]["exit_description"], "Exited with status 7");
+}
