@@ -1,4 +1,5 @@
-//! The marketplace: there is none, said in the way that clients ask for it.
+//! Services: user-provided ones, and a marketplace that is empty, said in the way that clients
+//! ask for it.
 
 use axum::extract::{RawQuery, State};
 use axum::http::Uri;
@@ -11,6 +12,11 @@ use crate::error::ApiResult;
 use crate::page;
 use crate::query::{ListQuery, ListSpec};
 use crate::server::CfState;
+
+mod bindings;
+mod instances;
+mod request;
+mod view;
 
 /// What lists of services can be asked for. `fields[…]` choose parts of what is included.
 const LIST: ListSpec = ListSpec {
@@ -46,17 +52,52 @@ const LIST: ListSpec = ListSpec {
     labels: true,
 };
 
+/// What the list of bindings can be asked for.
+const BINDINGS: ListSpec = ListSpec {
+    filters: &[
+        "names",
+        "app_guids",
+        "app_names",
+        "service_instance_guids",
+        "service_instance_names",
+        "service_plan_guids",
+        "service_plan_names",
+        "service_offering_guids",
+        "service_offering_names",
+        "type",
+    ],
+    order: &["name"],
+    includes: &["app", "service_instance"],
+    labels: true,
+};
+
 pub(crate) fn routes() -> Router<CfState> {
-    [
-        "/v3/service_instances",
-        "/v3/service_credential_bindings",
+    let empty = [
         "/v3/service_route_bindings",
         "/v3/service_offerings",
         "/v3/service_plans",
         "/v3/service_brokers",
     ]
     .into_iter()
-    .fold(Router::new(), |router, path| router.route(path, get(list)))
+    .fold(Router::new(), |router, path| router.route(path, get(list)));
+    empty.merge(instances::routes()).merge(bindings::routes())
+}
+
+/// Whether a list is asked for what belongs to some plan: nothing does.
+fn asks_for_plans(query: &ListQuery) -> bool {
+    [
+        "service_plan_guids",
+        "service_plan_names",
+        "service_offering_guids",
+        "service_offering_names",
+    ]
+    .into_iter()
+    .any(|name| query.values(name).is_some())
+}
+
+/// Clients look into these without asking whether they are there.
+fn nothing_included() -> Value {
+    json!({"service_offerings": [], "service_brokers": []})
 }
 
 async fn list(
@@ -66,14 +107,13 @@ async fn list(
     RawQuery(raw): RawQuery,
 ) -> ApiResult<Json<Value>> {
     let query = ListQuery::parse(raw.as_deref(), &LIST)?;
-    let included = json!({"service_offerings": [], "service_brokers": []});
-    let path = uri.path();
+    let included = Some(nothing_included());
     Ok(Json(page::list(
         cf.urls(),
-        path,
+        uri.path(),
         &query,
         0,
         Vec::new(),
-        Some(included),
+        included,
     )))
 }

@@ -36,6 +36,7 @@ pub mod routes;
 mod routing;
 pub mod run_name;
 pub mod secrets;
+pub mod services;
 pub mod settings;
 pub mod sources;
 pub mod staging;

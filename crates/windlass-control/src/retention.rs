@@ -154,6 +154,7 @@ impl Control {
         self.sweep_releases(&app).await?;
         self.sweep_tasks(&app, end).await?;
         self.expire_artifacts(state).await?;
+        self.sweep_bindings(&app).await?;
         let is_gone = record.deleted
             && record.stamps.updated_at < end
             && state.instances.is_empty()

@@ -41,11 +41,17 @@ async fn show_all(
 ) -> ApiResult<Json<Value>> {
     let place = readable(&cf, &caller, &guid)?;
     let variables = cf.control.environment_of(&place.app.id)?;
+    let system = if place.access.read_secrets {
+        let bindings = place.state(&cf)?.configuration.bindings;
+        json!({"VCAP_SERVICES": cf.control.vcap_services(&bindings)?})
+    } else {
+        json!({"redacted_message": HIDDEN})
+    };
     Ok(Json(json!({
         "environment_variables": variables,
         "staging_env_json": {},
         "running_env_json": {},
-        "system_env_json": {"VCAP_SERVICES": {}},
+        "system_env_json": system,
         "application_env_json": {"VCAP_APPLICATION": vcap_application(&cf, &place).await?},
     })))
 }

@@ -114,6 +114,7 @@ fn taken(what: &str, value: &str) -> String {
         "space name" => "Name must be unique per organization".to_owned(),
         "app name" => format!("App with the name '{value}' already exists."),
         "domain name" => format!("The domain name \"{value}\" is already in use"),
+        "service instance name" => format!("The service instance name is taken: {value}"),
         "username" => format!("User with username '{value}' already exists."),
         other => format!("{} '{value}' already exists.", humanize(other)),
     }

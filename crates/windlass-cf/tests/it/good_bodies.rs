@@ -102,6 +102,7 @@ pub(crate) fn good_body(endpoint: &Endpoint, subjects: &Subjects) -> Option<Valu
         | "PATCH /v3/domains/{guid}"
         | "PATCH /v3/packages/{guid}"
         | "PATCH /v3/revisions/{guid}"
+        | "PATCH /v3/service_credential_bindings/{guid}"
         | "PATCH /v3/tasks/{guid}"
         | "PATCH /v3/users/{guid}" => json!({"metadata": metadata()}),
         "POST /v3/deployments" => json!({
@@ -176,6 +177,21 @@ pub(crate) fn good_body(endpoint: &Endpoint, subjects: &Subjects) -> Option<Valu
             }]
         }),
         "PATCH /v3/routes/{guid}/destinations/{destination}" => json!({"protocol": "http1"}),
+        "POST /v3/service_credential_bindings" => json!({
+            "type": "app", "name": "b", "metadata": metadata(),
+            "relationships": {
+                "app": subjects.to(&subjects.app),
+                "service_instance": subjects.to(&subjects.service)
+            }
+        }),
+        "POST /v3/service_instances" => json!({
+            "type": "user-provided", "name": "s", "credentials": {"a": {"b": [1]}},
+            "tags": ["t"], "syslog_drain_url": null, "route_service_url": null,
+            "relationships": {"space": subjects.to(&subjects.space)}, "metadata": metadata()
+        }),
+        "PATCH /v3/service_instances/{guid}" => json!({
+            "name": "db", "credentials": {"a": {"b": [1]}}, "tags": ["t"], "metadata": metadata()
+        }),
         "POST /v3/spaces" => json!({
             "name": "s", "relationships": {"organization": subjects.to(&subjects.organization)},
             "metadata": metadata()

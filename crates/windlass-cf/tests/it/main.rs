@@ -19,6 +19,7 @@ mod quota;
 mod rest;
 mod roles;
 mod routes;
+mod services;
 mod shop;
 mod source;
 mod spaces;

@@ -24,6 +24,8 @@ pub(crate) struct Subjects {
     pub(crate) user: String,
     pub(crate) quota: String,
     pub(crate) process: String,
+    pub(crate) service: String,
+    pub(crate) binding: String,
     /// Whether bodies name what exists. Otherwise nothing comes of the good ones.
     pub(crate) are_named: bool,
 }
@@ -74,12 +76,28 @@ impl Subjects {
         let web = world
             .get("admin", &format!("/v3/apps/{app}/processes/web"))
             .await;
+        let service = make(
+            "/v3/service_instances",
+            json!({"type": "user-provided", "name": "db",
+                   "relationships": {"space": {"data": {"guid": space}}}}),
+        )
+        .await;
+        let near = world.app("admin", &space, "near").await;
+        let binding = make(
+            "/v3/service_credential_bindings",
+            json!({"type": "app", "relationships": {
+                "app": {"data": {"guid": near}},
+                "service_instance": {"data": {"guid": service}}}}),
+        )
+        .await;
         let quotas = world.get("admin", "/v3/organization_quotas").await;
         Self {
             destination: destination.to_owned(),
             revision: revisions.column("guid").remove(0),
             quota: quotas.column("guid").remove(0),
             process: web.guid(),
+            service,
+            binding,
             are_named: false,
             organization,
             space,
@@ -126,6 +144,8 @@ impl Subjects {
             ("spaces", _) => &self.space,
             ("processes", "{type}") => "web",
             ("processes", _) => &self.process,
+            ("service_instances", _) => &self.service,
+            ("service_credential_bindings", _) => &self.binding,
             ("apps" | "read", _) => &self.app,
             ("droplets", _) => &self.droplet,
             ("packages", _) => &self.package,

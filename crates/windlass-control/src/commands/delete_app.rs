@@ -3,7 +3,9 @@
 
 use windlass_engine::id::{AppId, OperationId};
 use windlass_engine::input::Input;
-use windlass_engine::records::{AppRecord, Operation, OperationState, Route, Stamps};
+use windlass_engine::records::{
+    AppRecord, Operation, OperationState, Route, ServiceBinding, Stamps,
+};
 use windlass_store::{Column, Filter, Tx};
 
 use super::Caller;
@@ -106,6 +108,9 @@ pub(crate) fn end_app(
     record.deleted = true;
     record.stamps.updated_at = clock::wall();
     put_app(tx, &record)?;
+    for binding in tx.all::<ServiceBinding>(vec![Filter::is(Column::App, app.as_str())])? {
+        tx.delete::<ServiceBinding>(&binding.id)?;
+    }
     let routes: Vec<Route> = tx.all(vec![Filter::is(Column::App, app.as_str())])?;
     let mut hosts = Vec::new();
     for mut route in routes {

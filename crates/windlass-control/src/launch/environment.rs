@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use windlass_engine::configuration::Configuration;
 use windlass_engine::id::{AppId, BindingId, ComponentName, SecretRef};
-use windlass_engine::records::{
-    AppRecord, Organization, Route, SecretValue, ServiceBinding, ServiceInstance, Space,
-};
+use windlass_engine::records::{AppRecord, Organization, Route, SecretValue, Space};
 use windlass_store::{Column, Filter};
 
 use super::database_url;
@@ -164,37 +162,16 @@ impl Control {
             .collect())
     }
 
-    /// `VCAP_SERVICES`: the bound services with their credentials.
-    pub(crate) fn vcap_services(
-        &self,
-        bindings: &BTreeMap<BindingId, SecretRef>,
-    ) -> Result<Value, Error> {
+    /// `VCAP_SERVICES`: the bound services with their credentials. The value of a binding is its
+    /// whole entry.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn vcap_services(&self, bindings: &BTreeMap<BindingId, SecretRef>) -> Result<Value, Error> {
         let mut provided = Vec::new();
-        for (id, reference) in bindings {
-            let found: Option<(ServiceBinding, ServiceInstance)> = self.store().read(|reader| {
-                let Some(binding) = reader.get::<ServiceBinding>(id)? else {
-                    return Ok::<_, Error>(None);
-                };
-                let instance = reader.get::<ServiceInstance>(&binding.service_instance)?;
-                Ok(instance.map(|instance| (binding, instance)))
-            })?;
-            let Some((binding, instance)) = found else {
-                continue;
-            };
-            let credentials: Value =
-                serde_json::from_str(&self.reveal_one(reference)?).map_err(Error::internal)?;
-            provided.push(json!({
-                "label": "user-provided",
-                "name": binding.name.as_ref().unwrap_or(&instance.name),
-                "tags": instance.tags,
-                "instance_guid": instance.id,
-                "instance_name": instance.name,
-                "binding_guid": binding.id,
-                "binding_name": binding.name,
-                "credentials": credentials,
-                "syslog_drain_url": instance.syslog_drain_url,
-                "volume_mounts": [],
-            }));
+        for reference in bindings.values() {
+            let entry = self.reveal_one(reference)?;
+            provided.push(serde_json::from_str::<Value>(&entry).map_err(Error::internal)?);
         }
         Ok(if provided.is_empty() {
             json!({})
