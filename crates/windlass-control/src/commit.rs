@@ -108,6 +108,12 @@ fn save(
     tx.put_app_state(Some(row.row_revision), &to_row(after, &committed.plan)?)?;
     put_history(tx, before, after, &committed.plan, now.wall)?;
     put_audit(tx, instance_events(record, before, after))?;
+    // What its own resource shows of it: whether it runs, and which artifact.
+    if (before.run, &before.configuration.artifact) != (after.run, &after.configuration.artifact) {
+        let mut record = record.clone();
+        record.stamps.updated_at = now.wall;
+        tx.put(&record)?;
+    }
     let used = usage(after);
     let used = Usage {
         memory_mb: used.memory_mb,

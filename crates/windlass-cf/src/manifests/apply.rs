@@ -25,7 +25,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::guid::{self, WEB};
 use crate::path::{Guid, Params};
 use crate::server::CfState;
-use crate::{processes, routes, sidecars};
+use crate::{processes, routes, services, sidecars};
 
 /// Length of the part that is made up in a random host.
 const RANDOM_CHARS: usize = 8;
@@ -128,6 +128,16 @@ impl Filling<'_> {
         for sidecar in &manifest.sidecars {
             self.sidecar(sidecar).await?;
         }
+        for service in &manifest.services {
+            services::ensure_bound(
+                self.cf,
+                self.caller,
+                &self.place,
+                &service.instance,
+                service.binding.as_deref(),
+            )
+            .await?;
+        }
         self.routing(&manifest.routing).await
     }
 
@@ -201,6 +211,18 @@ impl Filling<'_> {
     async fn sidecar(&self, body: &Map<String, Value>) -> ApiResult<()> {
         let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
         let state = self.place.state(self.cf)?;
+        let now = state.configuration.sidecars.get(name);
+        let now = now.map(|sidecar| {
+            Map::from_iter([
+                ("name".to_owned(), json!(name)),
+                ("command".to_owned(), json!(sidecar.command)),
+                ("process_types".to_owned(), json!(sidecar.components)),
+                ("memory_in_mb".to_owned(), json!(sidecar.memory_mb)),
+            ])
+        });
+        if now.is_some_and(|now| different(body, &now).is_empty()) {
+            return Ok(());
+        }
         let (caller, body) = (self.caller.clone(), JsonObject(body.clone()));
         if state.configuration.sidecars.contains_key(name) {
             let own = Guid(guid::sidecar(&self.place.app.id, name));

@@ -39,6 +39,17 @@ pub(super) struct AppManifest {
     pub(super) sidecars: Vec<Map<String, Value>>,
     /// Routes.
     pub(super) routing: Routing,
+    /// Services to bind.
+    pub(super) services: Vec<ServiceManifest>,
+}
+
+/// A service instance that an app is to be bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServiceManifest {
+    /// Name of the instance.
+    pub(super) instance: String,
+    /// Name of the binding.
+    pub(super) binding: Option<String>,
 }
 
 /// The entries of `applications`, with one spelling of all keys.
@@ -143,12 +154,6 @@ fn read(app: &Map<String, Value>, problems: &mut Vec<String>) -> AppManifest {
         let named = Map::from_iter([("name".to_owned(), json!(name))]);
         note(problems, app_request::update(&named));
     }
-    let has_services = app
-        .get("services")
-        .is_some_and(|services| !matches!(services, Value::Null) && services != &json!([]));
-    if has_services {
-        problems.push("Services are not offered: the list must be empty".to_owned());
-    }
     AppManifest {
         name: name.to_owned(),
         app: body,
@@ -157,7 +162,42 @@ fn read(app: &Map<String, Value>, problems: &mut Vec<String>) -> AppManifest {
         processes: processes::read(app, problems),
         sidecars: sidecars(app, problems),
         routing: routing::read(app, problems),
+        services: services(app, problems),
     }
+}
+
+/// Names of service instances, or objects with one.
+fn services(app: &Map<String, Value>, problems: &mut Vec<String>) -> Vec<ServiceManifest> {
+    let entries = match app.get("services") {
+        None | Some(Value::Null) => return Vec::new(),
+        Some(Value::Array(entries)) => entries,
+        Some(_) => {
+            problems.push("Services must be a list of service instances".to_owned());
+            return Vec::new();
+        }
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+        let instance = entry.as_str().map(str::to_owned).or_else(|| text("name"));
+        let Some(instance) = instance.filter(|name| !name.is_empty()) else {
+            problems.push("Services must be a list of service instances".to_owned());
+            continue;
+        };
+        let parameters = entry.get("parameters").filter(|it| !it.is_null());
+        if parameters.is_some_and(|it| it != &json!({})) {
+            problems.push(format!(
+                "Service '{}': binding parameters are not supported for user-provided service \
+                 instances",
+                echo(&instance)
+            ));
+        }
+        found.push(ServiceManifest {
+            instance,
+            binding: text("binding_name").or_else(|| text("binding-name")),
+        });
+    }
+    found
 }
 
 fn lifecycle(app: &Map<String, Value>, problems: &mut Vec<String>) -> Option<Value> {
@@ -290,7 +330,8 @@ mod tests {
         let apps = read_json(json!({"version": 1, "applications": [{
             "name": "shop", "path": "/x", "buildpacks": ["binary_buildpack"], "disk_quota": "1G",
             "env": {"A": 1, "B": true, "C": null, "D": {"e": []}},
-            "features": {"ssh": false}, "services": [],
+            "features": {"ssh": false},
+            "services": ["db", {"name": "mq", "binding_name": "queue"}],
             "sidecars": [{"name": "s", "command": "c", "process_types": ["web"], "memory": "8M"}],
             "metadata": {"labels": {"a": "b", "c": null}}, "default-route": true,
         }]}));
@@ -312,12 +353,20 @@ mod tests {
         assert_eq!(app.sidecars[0]["memory_in_mb"], 8);
         assert_eq!(app.features, [("ssh".to_owned(), false)]);
         assert_eq!(app.routing, Routing::Default);
+        let service = |instance: &str, binding: Option<&str>| ServiceManifest {
+            instance: instance.to_owned(),
+            binding: binding.map(str::to_owned),
+        };
+        assert_eq!(
+            app.services,
+            [service("db", None), service("mq", Some("queue"))]
+        );
     }
 
     #[test]
     fn every_problem_of_every_app_is_told() {
         let problems = read_json(json!({"applications": [
-            {"name": "a", "memory": "x", "env": [], "services": ["db"], "routes": 5},
+            {"name": "a", "memory": "x", "env": [], "services": [5], "routes": 5},
             {"instances": 1.5},
             {"name": "a", "buildpack": "x", "buildpacks": [], "sidecars": [5], "features": {"q": 1}},
         ]}));

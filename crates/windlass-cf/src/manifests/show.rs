@@ -13,6 +13,7 @@ use crate::apps::document::Document;
 use crate::error::ApiResult;
 use crate::metadata;
 use crate::server::CfState;
+use crate::services;
 
 /// Routes that lead to an app.
 pub(super) async fn routes_of(cf: &CfState, app: &AppId) -> ApiResult<Vec<Route>> {
@@ -92,6 +93,10 @@ pub(super) async fn application(cf: &CfState, place: &Place) -> ApiResult<Map<St
     let env = cf.control.environment_of(&place.app.id)?;
     if !env.is_empty() {
         put("env", json!(env));
+    }
+    let bound = services::names_of(cf, place).await?;
+    if !bound.is_empty() {
+        put("services", json!(bound));
     }
     let routes = routes_of(cf, &place.app.id).await?;
     if !routes.is_empty() {

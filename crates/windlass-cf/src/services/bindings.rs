@@ -9,7 +9,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use windlass_control::Error;
-use windlass_control::listing::{Column, Filter};
+use windlass_control::identity::Visibility;
+use windlass_control::listing::{Column, Filter, ListQuery as Question};
 use windlass_control::services::NewBinding;
 use windlass_engine::id::BindingId;
 use windlass_engine::records::{AuditEvent, Metadata, ServiceBinding};
@@ -21,6 +22,7 @@ use crate::apps::request::update_metadata;
 use crate::auth::Authenticated;
 use crate::body::JsonObject;
 use crate::error::{ApiError, ApiResult};
+use crate::metadata::MetadataPatch;
 use crate::page;
 use crate::path::Guid;
 use crate::query::ListQuery;
@@ -201,6 +203,59 @@ async fn make(
             )),
             other => other.into(),
         })
+}
+
+/// Binds an app to the service instance of a name, unless it is so already.
+pub(crate) async fn ensure_bound(
+    cf: &CfState,
+    caller: &Authenticated,
+    place: &Place,
+    instance: &str,
+    name: Option<&str>,
+) -> ApiResult<()> {
+    let same = vec![
+        Filter::is(Column::Name, instance),
+        Filter::is(Column::Space, place.space.id.as_str()),
+    ];
+    let found = cf
+        .control
+        .list_service_instances(&Visibility::All, Question::filtered(same))
+        .await?
+        .rows
+        .into_iter()
+        .next();
+    let Some(found) = found else {
+        let instance = crate::checks::echo(instance);
+        return Err(ApiError::unprocessable(format!(
+            "Service instance '{instance}' not found"
+        )));
+    };
+    let bound = of_app(cf, place).await?;
+    if bound.iter().any(|it| it.service_instance == found.id) {
+        return Ok(());
+    }
+    let request = request::CreateBinding {
+        app: place.app.id.clone(),
+        instance: found.id,
+        name: name.map(str::to_owned),
+        metadata: MetadataPatch::default(),
+    };
+    make(cf, caller, place, request).await.map(drop)
+}
+
+/// Names of the service instances that an app is bound to.
+pub(crate) async fn names_of(cf: &CfState, place: &Place) -> ApiResult<Vec<String>> {
+    let mut names = Vec::new();
+    for binding in of_app(cf, place).await? {
+        names.push(cf.control.service_instance(&binding.service_instance)?.name);
+    }
+    names.sort();
+    Ok(names)
+}
+
+async fn of_app(cf: &CfState, place: &Place) -> ApiResult<Vec<ServiceBinding>> {
+    let own = vec![Filter::is(Column::App, place.app.id.as_str())];
+    Ok(cf.control.bindings_in_force(&Visibility::All, own).await?)
 }
 
 async fn show(

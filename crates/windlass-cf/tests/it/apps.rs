@@ -341,3 +341,20 @@ async fn the_log_cache_has_a_line_from_the_first_moment() {
         .body;
     assert_eq!(hidden["errors"][0]["code"], 10010);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_is_updated_when_it_starts_or_gets_a_droplet() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let first = world.app("admin", &space, "first").await;
+    let second = world.app("admin", &space, "second").await;
+    let newest = "/v3/apps?order_by=-updated_at";
+    let listed = world.get("admin", newest).await;
+    assert_eq!(listed.column("guid"), [second.as_str(), first.as_str()]);
+    let droplet = world
+        .droplet("admin", &first, &json!({"web": "./serve"}))
+        .await;
+    world.assign("admin", &first, &droplet).await;
+    let listed = world.get("admin", newest).await;
+    assert_eq!(listed.column("guid"), [first.as_str(), second.as_str()]);
+}

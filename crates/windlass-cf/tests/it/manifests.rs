@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{Answer, World};
 
 impl World {
-    async fn manifest(&self, user: &str, path: &str, yaml: &str) -> Answer {
+    pub(crate) async fn manifest(&self, user: &str, path: &str, yaml: &str) -> Answer {
         let request = Request::builder()
             .method("POST")
             .uri(path)

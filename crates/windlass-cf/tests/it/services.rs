@@ -232,3 +232,30 @@ async fn what_services_refuse() {
     let too_large = instance(&world, &space, "huge", &json!({"x": "y".repeat(40_000)})).await;
     assert_eq!(too_large.status, 422);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_binds_what_it_names() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    instance(&world, &space, "db", &json!({"uri": "pg://a"})).await;
+    let path = format!("/v3/spaces/{space}/actions/apply_manifest");
+    let yaml = "applications: [{name: shop, services: [{name: db, binding_name: main}]}]";
+    for _ in 0..2 {
+        let applied = world.manifest("admin", &path, yaml).await;
+        assert_eq!(applied.status, 202, "{:?}", applied.body);
+    }
+    let found = world.get("admin", "/v3/apps?names=shop").await;
+    let app = found.column("guid").remove(0);
+    let entries = vcap_services(&world, &app).await;
+    assert_eq!(entries["user-provided"][0]["name"], "main");
+    assert_eq!(bound(&world, &app).await.len(), 1);
+    let shown = world
+        .get("admin", &format!("/v3/apps/{app}/manifest"))
+        .await;
+    let text = shown.body.as_str().expect("YAML");
+    assert!(text.contains("services:"), "{text}");
+    let unknown = "applications: [{name: shop, services: [none]}]";
+    let refused = world.manifest("admin", &path, unknown).await;
+    let text = "For application 'shop': Service instance 'none' not found";
+    assert_eq!(refused.error(), (422, 10008, text));
+}
