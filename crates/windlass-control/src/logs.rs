@@ -1,7 +1,9 @@
 //! Logs of an app: the lines of all its runs, merged by their stamps.
 //!
 //! Runs write their own files; nothing here is in the way of an application that writes. Stamps
-//! are unique within an app, so a reader that goes on behind the last stamp loses no line.
+//! are unique within an app; a follower goes by the places of lines.
+
+mod follow;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,10 +11,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use windlass_engine::id::AppId;
-use windlass_runtime::{LogAppender, LogLimits, LogReader, LogRecord, LogStream};
+use windlass_runtime::{LogAppender, LogLimits, LogPosition, LogReader, LogRecord, LogStream};
 
 use crate::control::Control;
 use crate::error::Error;
+
+pub use follow::LogFollower;
 
 /// Most lines of one answer.
 pub const MAX_LINES: usize = 10_000;
@@ -56,6 +60,10 @@ pub struct LogQuery {
 pub struct LogLine {
     /// Nanoseconds since 1970, unique within the app.
     pub stamp_ns: u64,
+    /// Name of the run that wrote it.
+    pub run: String,
+    /// Where it begins in the files of its run: together they identify the line for ever.
+    pub position: LogPosition,
     /// Number of the instance.
     pub index: u32,
     /// What wrote it, for example `APP/PROC/WEB`.
@@ -112,6 +120,11 @@ fn read(dir: &Path, query: LogQuery) -> io::Result<Vec<LogLine>> {
         if ended_before(&run, query.start_ns)? {
             continue;
         }
+        let name = run
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let reader = LogReader::new(run);
         let records = if query.descending {
             newest(&reader, query)?
@@ -120,7 +133,7 @@ fn read(dir: &Path, query: LogQuery) -> io::Result<Vec<LogLine>> {
         } else {
             oldest_since(&reader, query)?
         };
-        lines.extend(records.into_iter().map(line));
+        lines.extend(records.into_iter().map(|record| line(&name, record)));
     }
     lines.sort_by_key(|line| line.stamp_ns);
     if query.descending {
@@ -190,7 +203,7 @@ fn newest(reader: &LogReader, query: LogQuery) -> io::Result<Vec<LogRecord>> {
 /// The oldest lines of all.
 fn oldest(reader: &LogReader, query: LogQuery) -> io::Result<Vec<LogRecord>> {
     let mut found = reader
-        .read_from(windlass_runtime::LogPosition::default(), query.limit)?
+        .read_from(LogPosition::default(), query.limit)?
         .records;
     found.retain(|record| is_before_end(record, query));
     Ok(found)
@@ -222,9 +235,11 @@ fn oldest_since(reader: &LogReader, query: LogQuery) -> io::Result<Vec<LogRecord
     }
 }
 
-fn line(record: LogRecord) -> LogLine {
+fn line(run: &str, record: LogRecord) -> LogLine {
     LogLine {
         stamp_ns: record.stamp_ns,
+        run: run.to_owned(),
+        position: record.position,
         index: record.index,
         source_type: record.source_type,
         is_error: match record.stream {

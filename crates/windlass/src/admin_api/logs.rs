@@ -1,6 +1,6 @@
 //! `windlass logs`: lines of an app, one JSON object a line.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
-use windlass_control::logs::{LogLine, LogQuery};
+use windlass_control::logs::LogLine;
 use windlass_engine::time::Timestamp;
 
 use super::Admin;
@@ -16,7 +16,7 @@ use super::error::Refusal;
 use super::events::stream;
 use super::query::stamp;
 
-/// Lines read at once.
+/// Lines of one run that are read at once.
 const BATCH: usize = 500;
 /// Lines that wait for a slow reader.
 const QUEUE: usize = 1024;
@@ -39,15 +39,8 @@ pub(super) async fn logs(
     Query(query): Query<LogsQuery>,
 ) -> Result<Response, Refusal> {
     let app = admin.app_named(&query.app)?.id;
-    let newest = LogQuery {
-        start_ns: 0,
-        end_ns: None,
-        limit: query.lines.min(LINES_LIMIT),
-        descending: true,
-    };
-    let mut lines = admin.control.read_logs(&app, newest).await?;
-    lines.reverse();
-    let mut next_ns = lines.last().map_or_else(now_ns, |line| line.stamp_ns + 1);
+    let newest = query.lines.min(LINES_LIMIT);
+    let (mut follower, mut lines) = admin.control.follow_logs(&app, newest).await?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         loop {
@@ -66,17 +59,10 @@ pub(super) async fn logs(
                     () = sender.closed() => return,
                 }
             }
-            let later = LogQuery {
-                start_ns: next_ns,
-                end_ns: None,
-                limit: BATCH,
-                descending: false,
-            };
-            match admin.control.read_logs(&app, later).await {
-                Ok(found) => lines = found,
+            match follower.next(BATCH).await {
+                Ok((next, found)) => (follower, lines) = (next, found),
                 Err(_) => return,
             }
-            next_ns = lines.last().map_or(next_ns, |line| line.stamp_ns + 1);
         }
     });
     Ok(stream(receiver))
@@ -87,16 +73,10 @@ fn text(line: &LogLine) -> Bytes {
     let value = json!({
         "at": stamp(Timestamp(millis)),
         "stamp_ns": line.stamp_ns,
+        "id": format!("{}/{}/{}", line.run, line.position.file, line.position.offset),
         "source": format!("{}/{}", line.source_type, line.index),
         "stream": if line.is_error { "ERR" } else { "OUT" },
         "text": String::from_utf8_lossy(&line.text),
     });
     format!("{value}\n").into()
-}
-
-fn now_ns() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -29,6 +29,20 @@ fn limits_hold(isolation: &[&str]) {
     let reason = reason_after(&world, &app, &files);
     assert!(reason.contains("Disk quota exceeded"), "{reason}");
     world.platform.wait_running(&app).expect("back");
+    // Both are in the audit trail, oldest first.
+    let path = format!(
+        "/v3/audit_events?types=audit.app.process.crash&target_guids={}&order_by=created_at",
+        app.guid
+    );
+    let events = world.platform.api.get(&path).expect("events");
+    let reasons: Vec<&str> = events["resources"]
+        .as_array()
+        .expect("list")
+        .iter()
+        .filter_map(|event| event["data"]["exit_description"].as_str())
+        .collect();
+    assert!(reasons[0].contains("out of memory"), "{events}");
+    assert!(reasons[1].contains("Disk quota exceeded"), "{events}");
     world.end();
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use windlass::demo::census::{self, Seen};
 use windlass::demo::platform::App;
+use windlass::demo::server::Role;
 
 use crate::world::{World, archive, until, until_some};
 
@@ -143,6 +144,37 @@ fn a_killed_shim_leaves_nothing(isolation: &[&str]) {
     // The instance counts as lost and is started again.
     until("a new instance", || world.ask(&app, "/").0 == 200);
     world.end();
+}
+
+/// The supervisor and then all shims are killed: nobody is left to end their trees but their init
+/// processes and the next start.
+fn killed_shims_and_supervisor_leave_nothing(isolation: &[&str]) {
+    let mut world = World::with(isolation);
+    let procfile = format!("web: {HIDING}\n");
+    let app = world.push_with("hello", 1, &[("Procfile", &procfile)]);
+    let tree = world.app_processes();
+    let shims = shims(&world.server.data_dir());
+    assert!(!tree.is_empty() && !shims.is_empty());
+    world.server.kill(Role::Supervisor).expect("kill");
+    for shim in &shims {
+        let pid = nix::unistd::Pid::from_raw(shim.pid);
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    }
+    world.server.up().expect("up again");
+    world.renew();
+    until("a new instance", || world.ask(&app, "/").0 == 200);
+    crate::world::until_gone(&tree);
+    world.end();
+}
+
+#[test]
+fn killed_shims_and_supervisor_with_every_means() {
+    killed_shims_and_supervisor_leave_nothing(&[]);
+}
+
+#[test]
+fn killed_shims_and_supervisor_without_means() {
+    killed_shims_and_supervisor_leave_nothing(&["--isolation", "bare"]);
 }
 
 fn shims(data_dir: &Path) -> Vec<Seen> {
