@@ -2,8 +2,8 @@
 //!
 //! The tables are the union of what the public API description and the Go client know. One walk
 //! over them (`check`) refuses unknown members, wrong types, values out of bounds, and what can't
-//! be run; rules between fields are in `rules`. `docs/compatibility/digitalocean.md` lists the
-//! same fields, and a test compares the two.
+//! be run; rules between fields are in `rules`. `docs/compatibility/digitalocean-app-spec.md` lists
+//! the same fields, and a test compares the two.
 
 mod app;
 mod component;

@@ -61,7 +61,7 @@ static REDIRECT: &[Field] = &[
     Field::text("uri", UrlPathQuery, URL_BYTES_MAX),
     Field::text("authority", Authority, MATCH_BYTES_MAX),
     Field::whole("port", 1, PORT_MAX),
-    Field::word("scheme", &["http", "https"]),
+    Field::word("scheme", &["http", "https"]).differs(),
     Field::whole("redirect_code", 300, 308),
 ];
 
