@@ -96,7 +96,7 @@ pub(crate) fn run_dirs(data_dir: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Ends every process that betrays itself as one of the run: by its control group, token, session,
-/// working directory, or parent. Says how many, and whether nothing is left.
+/// working directory, own user, or parent. Says how many, and whether nothing is left.
 pub(crate) fn end_leftovers(state: &RunState, run_dir: &Path) -> (usize, bool) {
     if state.boot_id != boot_id() {
         return (0, true);
@@ -126,12 +126,14 @@ fn betrayed(state: &RunState, run_dir: &Path) -> Vec<Stat> {
     let all = procfs::all();
     let assignment = format!("{TOKEN_VARIABLE}={}", state.token);
     let me = std::process::id();
+    let above = procfs::ancestors_in(&all, me);
     let carries_mark = |stat: &&Stat| {
         !stat.is_zombie
             && stat.pid != me
             && (procfs::has_environment(stat.pid, &assignment)
                 || procfs::working_dir(stat.pid).is_some_and(|dir| dir.starts_with(run_dir))
-                || is_of_session(stat, state, &all))
+                || is_of_session(stat, state, &all)
+                || is_orphan_of_user(stat, state, &above))
     };
     let marked: Vec<Stat> = all.iter().filter(carries_mark).copied().collect();
     let roots: BTreeSet<u32> = marked.iter().map(|stat| stat.pid).collect();
@@ -141,6 +143,16 @@ fn betrayed(state: &RunState, run_dir: &Path) -> Vec<Stat> {
         .chain(below)
         .filter(|stat| !stat.is_zombie)
         .collect()
+}
+
+/// A process of a living run has its shim or init above it, however it was forked. So one of the
+/// app's own user whose parent is the machine's init (or who else collects orphans above this
+/// process) belongs to a run whose shim is gone.
+fn is_orphan_of_user(stat: &Stat, state: &RunState, above: &BTreeSet<u32>) -> bool {
+    let Some(uid) = state.uid.filter(|_| state.isolation.uid) else {
+        return false;
+    };
+    above.contains(&stat.ppid) && procfs::user(stat.pid) == Some(uid)
 }
 
 /// A number is not given to a new process as long as it names a session. So a member of the main

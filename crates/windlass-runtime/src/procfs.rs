@@ -87,6 +87,27 @@ pub(crate) fn descendants_in(all: &[Stat], roots: &BTreeSet<u32>) -> Vec<Stat> {
     found
 }
 
+/// Everything that `pid` descends from, the machine's init included.
+pub(crate) fn ancestors_in(all: &[Stat], pid: u32) -> BTreeSet<u32> {
+    let parents: BTreeMap<u32, u32> = all.iter().map(|stat| (stat.pid, stat.ppid)).collect();
+    let mut found = BTreeSet::from([1]);
+    let mut below = pid;
+    while let Some(parent) = parents.get(&below).copied().filter(|parent| *parent > 0) {
+        if !found.insert(parent) && parent != 1 {
+            break;
+        }
+        below = parent;
+    }
+    found
+}
+
+/// Real user of a process; `None` if it is gone.
+pub(crate) fn user(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// Memory that can be ascribed to a process, in bytes: the proportional set size where the kernel
 /// tells it, else the resident size (which counts shared pages once per process).
 pub(crate) fn proportional_bytes(stat: &Stat) -> u64 {
@@ -175,6 +196,9 @@ mod tests {
                 .iter()
                 .any(|stat| stat.pid == me.pid)
         );
+        let above = ancestors_in(&all(), me.pid);
+        assert!(above.contains(&me.ppid) && above.contains(&1) && !above.contains(&me.pid));
+        assert_eq!(user(me.pid), Some(nix::unistd::getuid().as_raw()));
         assert!(page_bytes() >= 4096 && ticks_per_second() > 0);
         assert!(proportional_bytes(&me) > 0);
     }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use nix::sys::signal::Signal;
-use windlass_runtime::{ExitReason, Observation, sweep_leftovers};
+use windlass_runtime::{ExitReason, IsolationSet, Observation, sweep_leftovers};
 
-use crate::bench::{Bench, mark, marked, sets, signal, until};
+use crate::bench::{Bench, machine, mark, marked, sets, signal, until};
 
 /// A script that leaves processes which forked twice, have a session of their own, ignore SIGTERM
 /// and have forgotten the token.
@@ -110,11 +110,28 @@ async fn shim_that_was_stopped_cannot_keep_its_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loss_of_shim_and_init_is_mended_by_the_next_start() {
+    let hidden = "setsid /bin/sh -c 'trap \"\" TERM; while :; do sleep MARK; done'";
+    loss_of_shim_and_init_leaves_nothing(sets()[0], hidden).await;
+}
+
+/// It has forgotten the token, the directory and the session; its user is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn own_user_betrays_who_hides_after_the_loss_of_shim_and_init() {
+    let set = IsolationSet::parse("uid").unwrap();
+    if !machine().uid.is_available {
+        println!("uid is not available here: {}", machine());
+        return;
+    }
+    let hidden =
+        "setsid env -i /bin/sh -c 'cd /; trap \"\" TERM; while :; do /bin/sleep MARK; done'";
+    loss_of_shim_and_init_leaves_nothing(set, hidden).await;
+}
+
+async fn loss_of_shim_and_init_leaves_nothing(set: IsolationSet, hidden: &str) {
     let mut bench = Bench::new().await;
-    let (set, mark) = (sets()[0], mark());
-    let script = format!(
-        "(setsid /bin/sh -c 'trap \"\" TERM; while :; do sleep {mark}; done' &); sleep 0.1; echo up; sleep {mark}"
-    );
+    let mark = mark();
+    let hidden = hidden.replace("MARK", &mark);
+    let script = format!("({hidden} &); sleep 0.1; echo up; sleep {mark}");
     bench.start(bench.spec("a", set, &script)).await;
     bench.printed("a", "up").await;
     let shim = bench.shim_pid("a");
