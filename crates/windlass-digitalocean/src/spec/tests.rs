@@ -12,7 +12,7 @@ fn sample() -> Value {
     json!({
         "name": "sample-golang",
         "disable_edge_cache": true,
-        "disable_email_obfuscation": false,
+        "disable_email_obfuscation": true,
         "enhanced_threat_control_enabled": true,
         "services": [{
             "name": "web",

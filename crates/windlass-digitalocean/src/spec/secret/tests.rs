@@ -110,3 +110,14 @@ fn an_empty_secret_stays_empty() {
     let second = seal(document("", "x"), &[&first]).unwrap();
     assert_eq!(own(&second), "");
 }
+
+#[test]
+fn a_newer_key_leaves_texts_as_they_are() {
+    let first = seal(document("s3cret", "other"), &[]).unwrap();
+    let keys = [("k2", 8), ("k1", 7)].map(|(id, byte)| (id.to_owned(), [byte; KEY_BYTES]));
+    let rotated = Vault::new(Secrets::new(keys).unwrap(), AppId::from("app-1"));
+    let again = Spec::check(document("s3cret", "new")).unwrap();
+    let again = again.seal(&[&first], &rotated).unwrap();
+    assert_eq!(own(&again), own(&first));
+    assert!(of_web(&again).starts_with("EV[1:k2:"));
+}
