@@ -172,6 +172,34 @@ fn users_organizations_spaces_and_tokens() {
 }
 
 #[test]
+fn programs_log_in_and_a_new_key_logs_nobody_out() {
+    let world = World::new();
+    let made = run(&world, &["user", "create", "robot", "--client", "--admin"]);
+    assert_eq!(made["is_client"], true, "{made}");
+    let secret = made["password"].as_str().expect("a password");
+    let form = format!("grant_type=client_credentials&client_id=robot&client_secret={secret}");
+    let log_in = || {
+        let api = world.platform.api.with_token(None).expect("client");
+        let kind = Some("application/x-www-form-urlencoded");
+        let post = http::Method::POST;
+        let answer = api.send(post, "/oauth/token", form.clone().into(), kind, &[]);
+        let token = answer.expect("answer").ok().expect("a token");
+        let text = token["access_token"].as_str().expect("a token").to_owned();
+        world.platform.api.with_token(Some(&text)).expect("client")
+    };
+    let before = log_in();
+    before.get("/v3/organizations").expect("organizations");
+    let rotated = run(&world, &["token", "rotate-key"]);
+    assert_eq!(rotated["honoured_keys"], 2, "{rotated}");
+    // A client never recovers from a 401: its old token must go on.
+    before.get("/v3/organizations").expect("organizations");
+    log_in().get("/v3/organizations").expect("organizations");
+    let keys = world.platform.api.get("/token_keys").expect("keys");
+    assert_eq!(keys["keys"][0]["kid"], rotated["signing_key"]);
+    world.end();
+}
+
+#[test]
 fn deployments_and_tasks_by_hand() {
     let world = World::new();
     let app = world.push("hello", 2);
