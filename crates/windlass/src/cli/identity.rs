@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use super::client::{AdminClient, encode};
 use super::error::CliError;
-use super::{OrgCommand, RoleFlags, SpaceCommand, TokenCommand, UserCommand};
 use crate::output::{self, Output};
+
+mod words;
+
+pub use words::{OrgCommand, RoleFlags, RoleWord, SpaceCommand, TokenCommand, UserCommand};
 
 /// Longest password that is read, bytes.
 const PASSWORD_LIMIT_BYTES: u64 = 1024;
@@ -246,7 +249,6 @@ pub(super) fn cell(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::RoleWord;
 
     #[test]
     fn a_space_role_needs_a_space() {
