@@ -11,10 +11,10 @@ use crate::survivors::builds_run_packages;
 use crate::world::{World, archive, until, until_gone, until_some};
 
 /// Waits for a file of this name in its directory.
-const WAIT_FOR: &str = "while [ ! -e go ]; do sleep 0.02; done;";
+pub(crate) const WAIT_FOR: &str = "while [ ! -e go ]; do sleep 0.02; done;";
 
 /// The process of a command that waits for its file, once it runs.
-fn waiting(world: &World, mark: &str) -> Seen {
+pub(crate) fn waiting(world: &World, mark: &str) -> Seen {
     until_some("a waiting process", || {
         world
             .app_processes()
@@ -24,7 +24,7 @@ fn waiting(world: &World, mark: &str) -> Seen {
 }
 
 /// Lets a waiting process go on.
-fn go(seen: &Seen) {
+pub(crate) fn go(seen: &Seen) {
     std::fs::write(PathBuf::from(format!("/proc/{}/cwd/go", seen.pid)), "").expect("file");
 }
 

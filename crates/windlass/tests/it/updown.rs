@@ -2,7 +2,9 @@
 
 use windlass::demo::census;
 
-use crate::world::{TWO, World, none_failed, until_answered};
+use crate::adoption::{WAIT_FOR, go, waiting};
+use crate::survivors::builds_run_packages;
+use crate::world::{TWO, World, archive, none_failed, until, until_answered};
 
 #[test]
 fn down_and_up_in_the_middle_of_a_canary() {
@@ -27,7 +29,7 @@ fn down_and_up_in_the_middle_of_a_canary() {
     assert_eq!(reason, "Unable to determine completion status");
     platform.wait_paused(&canary, 1).expect("still paused");
     platform.wait_running(&app).expect("running");
-    crate::world::until("both versions", || {
+    until("both versions", || {
         let load = world.visitors(&app);
         until_answered(&load, 100);
         load.counts().percent("2").abs_diff(25) <= 5
@@ -105,5 +107,38 @@ fn sigterm_of_up_keeps_the_apps_and_the_next_up_adopts_them() {
     );
     assert_eq!(world.ask(&app, "/").0, 200);
     assert_eq!(census::survivors(&instances).len(), instances.len());
+    world.end();
+}
+
+#[test]
+fn a_build_starts_again_and_a_canceled_task_stays_canceled_over_down_and_up() {
+    let mut world = World::new();
+    let app = world.push("hello", 1);
+    builds_run_packages(&world);
+    let platform = &world.platform;
+    let waits = [("while-building.sh", WAIT_FOR)];
+    let package = platform.upload(&app, &archive(&waits)).expect("package");
+    let build = platform.build(&package).expect("build");
+    let task = platform
+        .run_task(&app, "./hello task-ignore-term")
+        .expect("task");
+    waiting(&world, "bin/supply");
+    until("the task", || {
+        let found = world.app_processes();
+        found.iter().any(|seen| seen.command().contains("orphan"))
+    });
+    let answer = platform.cancel_task(&task).expect("answer");
+    assert_eq!(answer.body["state"], "CANCELING", "{}", answer.text);
+
+    world.server.down().expect("down");
+    assert_eq!(world.server.census(), []);
+    world.server.up().expect("up");
+    world.renew();
+    let platform = &world.platform;
+    let ended = platform.wait_task(&task, "FAILED").expect("end");
+    assert_eq!(ended["result"]["failure_reason"], "task was cancelled");
+    // The same build runs once more, from its source.
+    go(&waiting(&world, "bin/supply"));
+    platform.droplet_of(&build).expect("droplet");
     world.end();
 }
