@@ -218,16 +218,34 @@ impl AppState {
     /// Instances that the base of a release needs now: its own scale, or what a user has set
     /// since; none while the app is not started, and none when it was not before the release.
     pub fn needed(&self, release: &Release, component: &ComponentName) -> u32 {
+        if self.run == RunState::Started {
+            self.needed_once_started(release, component)
+        } else {
+            0
+        }
+    }
+
+    /// The same, also while the app is not started.
+    pub(crate) fn needed_once_started(&self, release: &Release, component: &ComponentName) -> u32 {
         let has_it = release
             .base
             .as_ref()
             .is_some_and(|base| self.role_in(base, component).is_some());
-        if self.run != RunState::Started || !release.was_started || !has_it {
+        if !release.was_started || !has_it {
             return 0;
         }
         match self.scale_changes.get(component) {
             Some(commit) if *commit > release.created_commit => self.scale_of(component),
             _ => release.base_count(component),
+        }
+    }
+
+    /// Instances that the target of a release shall have: what it was created with, or what a user
+    /// has set since.
+    pub fn goal(&self, release: &Release, component: &ComponentName) -> u32 {
+        match self.scale_changes.get(component) {
+            Some(commit) if *commit > release.created_commit => self.scale_of(component),
+            _ => release.target_scale.get(component).copied().unwrap_or(0),
         }
     }
 

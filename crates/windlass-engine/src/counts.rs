@@ -175,8 +175,17 @@ pub fn old_wanted(state: &AppState, release: &Release, component: &ComponentName
             .base_instances
             .max(counts.total.max(needed).saturating_sub(ready))
     };
-    // Where the base has none there may still be leaving versions of an earlier release to keep.
-    old.min(if needed > 0 { needed } else { counts.total })
+    if needed > 0 {
+        return old.min(needed);
+    }
+    // Where the base has none, versions of earlier releases serve in its place until each of
+    // their instances is replaced.
+    if ready >= counts.new_instances && last_routed {
+        old.min(counts.total)
+    } else {
+        let unreplaced = state.goal(release, component).saturating_sub(ready);
+        old.min(counts.total).max(unreplaced)
+    }
 }
 
 /// Instances of the target that take the place of old ones.

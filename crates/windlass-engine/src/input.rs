@@ -111,7 +111,7 @@ pub struct DeployCommand {
     pub strategy: Strategy,
     /// What happens when the app is stopped.
     pub if_stopped: IfStopped,
-    /// Builds that it waits for.
+    /// Builds that it waits for: unfinished ones of this app.
     pub awaited_builds: Vec<BuildId>,
 }
 
@@ -252,6 +252,8 @@ pub enum Observation {
     BuildProgress {
         /// Which.
         build: BuildId,
+        /// How long ago, milliseconds.
+        idle_ms: u64,
     },
     /// A build's run is over; nothing of it is left.
     BuildEnded {
@@ -273,6 +275,15 @@ pub enum Observation {
         task: TaskId,
         /// How.
         exit: RunExit,
+    },
+    /// A job of a release printed a line.
+    JobProgress {
+        /// Of which release.
+        release: ReleaseId,
+        /// Which.
+        component: ComponentName,
+        /// How long ago, milliseconds.
+        idle_ms: u64,
     },
     /// A job of a release is over.
     JobEnded {

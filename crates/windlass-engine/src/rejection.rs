@@ -39,6 +39,9 @@ pub enum Rejection {
     /// The build is unknown here (or long over).
     #[error("build {0} is not known to the engine any more")]
     UnknownBuild(BuildId),
+    /// A build that a release shall wait for is unknown here, or is over without an artifact.
+    #[error("build {0} can't be waited for: it is over, or was never there")]
+    NotAwaitable(BuildId),
     /// Not while a release is in flight.
     #[error("a release is in flight; wait for it or cancel it")]
     ReleaseInFlight {

@@ -30,6 +30,10 @@ pub struct Release {
     pub target_scale: BTreeMap<ComponentName, u32>,
     /// The compiled steps.
     pub steps: Vec<Step>,
+    /// Index of the step that it moves towards or stands at; once it is put back or over, of the
+    /// one that it had got to.
+    #[serde(default)]
+    pub last_step: usize,
     /// Builds that it waits for.
     pub awaited_builds: Vec<BuildId>,
     /// Where it stands.

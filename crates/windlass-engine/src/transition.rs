@@ -22,8 +22,9 @@ mod tests;
 mod waiting;
 
 use crate::app::{AppState, RunState};
+use crate::build::{BuildOutcome, BuildState};
 use crate::event::{Event, Subject};
-use crate::id::{PlanGeneration, ReleaseId};
+use crate::id::{BuildId, PlanGeneration, ReleaseId};
 use crate::input::{Input, Observation};
 use crate::instance::InstancePhase;
 use crate::plan::{Plan, plan};
@@ -72,6 +73,7 @@ pub fn transition(
         now,
         events: Vec::new(),
         ledgers: *ledgers,
+        is_tick: matches!(input, Input::Tick),
     };
     judge_finished(state, input)?;
     work.forget_finished();
@@ -120,6 +122,9 @@ fn judge_finished(state: &AppState, input: &Input) -> Result<(), Rejection> {
             }),
             Some(_) | None => Ok(()),
         },
+        Input::Deploy(command) if state.release(&command.release).is_none() => {
+            judge_awaited(state, &command.awaited_builds)
+        }
         Input::Edit(_)
         | Input::Scale(_)
         | Input::Start(_)
@@ -134,6 +139,23 @@ fn judge_finished(state: &AppState, input: &Input) -> Result<(), Rejection> {
         | Input::Configure(_)
         | Input::Observe(_)
         | Input::Tick => Ok(()),
+    }
+}
+
+/// A release may wait for builds that are there, or that the last commit has built. Of others
+/// nobody here knows whether their artifact will ever be there.
+fn judge_awaited(state: &AppState, awaited: &[BuildId]) -> Result<(), Rejection> {
+    let is_awaitable = |id: &BuildId| {
+        let build = state.builds.iter().find(|build| build.id == *id);
+        build.is_some_and(|build| match &build.state {
+            BuildState::Queued | BuildState::Running => true,
+            BuildState::Finished { outcome } => *outcome == BuildOutcome::Built,
+            BuildState::Canceling { .. } => false,
+        })
+    };
+    match awaited.iter().find(|id| !is_awaitable(id)) {
+        Some(id) => Err(Rejection::NotAwaitable(id.clone())),
+        None => Ok(()),
     }
 }
 
@@ -166,6 +188,8 @@ struct Work {
     now: Now,
     events: Vec<Event>,
     ledgers: Ledgers,
+    /// Whether the input is the clock.
+    is_tick: bool,
 }
 
 impl Work {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use windlass_control::history::ReleaseRecord;
 use windlass_engine::id::AppId;
-use windlass_engine::release::{Outcome, Release, ReleaseState, Restore};
+use windlass_engine::release::{Outcome, Release, Restore};
 use windlass_engine::strategy::{Gate, Strategy};
 
 use super::request::Options;
@@ -156,34 +156,13 @@ pub(crate) fn time_to_safe_ms(restore: &Restore) -> Option<u64> {
 
 /// Number of the canary step, from 1. The steps after the last pause count as that one.
 fn current_step(release: &Release, total: usize) -> usize {
-    let reached = match &release.state {
-        ReleaseState::Pending | ReleaseState::Building => 1,
-        ReleaseState::RollingOut { step } | ReleaseState::Paused { step } => step + 1,
-        ReleaseState::Finalized {
-            outcome: Outcome::Deployed,
-        } => total,
-        ReleaseState::Restoring { .. } | ReleaseState::Finalized { .. } => last_step(release) + 1,
-    };
-    reached.clamp(1, total)
-}
-
-/// Index of the step that a release stood at when it was ended.
-fn last_step(release: &Release) -> usize {
-    let wanted = release.wanted.values().copied().max().unwrap_or(0);
-    let reaches = |step: &windlass_engine::strategy::Step| {
-        step.counts
-            .values()
-            .map(|counts| counts.new_instances)
-            .max()
-            .unwrap_or(0)
-            >= wanted
-    };
-    release
-        .steps
-        .iter()
-        .take_while(|step| step.gate == Gate::Manual)
-        .position(reaches)
-        .unwrap_or(usize::MAX - 1)
+    let is_deployed = release.outcome() == Some(&Outcome::Deployed);
+    if is_deployed {
+        return total;
+    }
+    let begun = release.steps.iter().take(release.last_step + 1);
+    let pauses = begun.filter(|step| step.gate == Gate::Manual).count();
+    pauses.clamp(1, total)
 }
 
 /// Only what was given, save `max_in_flight`, which is always there.

@@ -35,7 +35,7 @@ impl From<Rejection> for ApiError {
             Rejection::AppDeleted => Self::not_found("App"),
             Rejection::UnknownRelease(_) => Self::not_found("Deployment"),
             Rejection::UnknownTask(_) => Self::not_found("Task"),
-            Rejection::UnknownBuild(_) => Self::not_found("Build"),
+            Rejection::UnknownBuild(_) | Rejection::NotAwaitable(_) => Self::not_found("Build"),
             Rejection::UnknownComponent(_) => Self::not_found("Process"),
             Rejection::UnknownInstance => Self::not_found("Instance"),
             Rejection::NotCancelable { state } => {

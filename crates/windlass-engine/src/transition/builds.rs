@@ -9,10 +9,24 @@ use crate::input::CreateBuildCommand;
 use crate::limits;
 use crate::rejection::Rejection;
 use crate::release::Deadline;
+use crate::time::Uptime;
 
-/// Output moves the deadline of a build only in steps of this size, milliseconds: each step is a
-/// commit.
+/// Output moves a deadline that is not due only in steps of this size, milliseconds: each step is
+/// a commit.
 const PROGRESS_STEP_MS: u64 = 5_000;
+
+/// A deadline of `span_ms` after progress that was made `idle_ms` ago. It never moves back.
+pub(super) fn moved(deadline: Deadline, now: Uptime, idle_ms: u64, span_ms: u64) -> Deadline {
+    let Deadline::Running { at } = deadline else {
+        return deadline;
+    };
+    let later = now.plus_ms(span_ms.saturating_sub(idle_ms));
+    if later.since(at) >= PROGRESS_STEP_MS || at <= now && later > now {
+        Deadline::Running { at: later }
+    } else {
+        deadline
+    }
+}
 
 impl Work {
     pub(super) fn create_build(&mut self, command: &CreateBuildCommand) -> Result<(), Rejection> {
@@ -132,16 +146,16 @@ impl Work {
         self.tell_build(id, kind, text);
     }
 
-    pub(super) fn build_progress(&mut self, id: &BuildId) {
-        let fresh = self.build_deadline();
+    pub(super) fn build_progress(&mut self, id: &BuildId, idle_ms: u64) {
+        let now = self.now.uptime;
+        let Some(span_ms) = self.state.settings.deadline_ms else {
+            return;
+        };
         let Some(build) = self.state.builds.iter_mut().find(|build| build.id == *id) else {
             return;
         };
-        if let (BuildState::Running, Deadline::Running { at }, Deadline::Running { at: later }) =
-            (&build.state, build.deadline, fresh)
-            && later.since(at) >= PROGRESS_STEP_MS
-        {
-            build.deadline = fresh;
+        if build.state == BuildState::Running {
+            build.deadline = moved(build.deadline, now, idle_ms, span_ms);
         }
     }
 

@@ -35,11 +35,13 @@ impl Work {
                 Ok(())
             }
             ReleaseState::Restoring { .. } => {
-                // A repeat changes nothing; a harder one only makes it harder.
-                if let Some(release) = self.release_mut(&command.release)
-                    && let Some(restore) = &mut release.restore
-                {
-                    restore.urgency = restore.urgency.max(command.urgency);
+                // A repeat changes nothing; a harder one only makes it harder. Of a release that
+                // fails it ends the job for failures: nobody is to wait for that.
+                if let Some(release) = self.release_mut(&command.release) {
+                    release.cancel_jobs();
+                    if let Some(restore) = &mut release.restore {
+                        restore.urgency = restore.urgency.max(command.urgency);
+                    }
                 }
                 Ok(())
             }

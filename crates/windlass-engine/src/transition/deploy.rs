@@ -67,11 +67,7 @@ impl Work {
         let at_once =
             self.state.run != RunState::Started && command.if_stopped == IfStopped::DeployAtOnce;
         let waits = !at_once && self.must_wait();
-        if waits {
-            self.supersede_pending(&id);
-        } else {
-            self.supersede_in_flight(&id);
-        }
+        self.supersede_at_creation(&release, at_once, waits);
         self.tell_release(
             &id,
             "created",
@@ -88,15 +84,25 @@ impl Work {
         Ok(())
     }
 
-    /// The base of a new release: of a train the first one's, beside a canceled one the same.
+    /// The base of a new release: of a train the first one's, beside a canceled one the same. One
+    /// that only waits has moved nothing: beside it the base is what the app runs now.
     fn base_for_release(&self, before: crate::configuration::Configuration) -> Base {
-        let active = self.state.releases.iter().rev().find(|release| {
-            (release.is_in_flight() || release.is_restoring() && !release.relieved)
-                || release.state == ReleaseState::Building
-        });
+        let mut newest_first = self.state.releases.iter().rev();
+        let active = newest_first
+            .find(|release| release.is_in_flight() || release.is_restoring() && !release.relieved);
         if let Some(previous) = active {
             return self.base_of_train(previous);
         }
+        let waiting = self.state.releases.iter().find(|release| {
+            matches!(
+                release.state,
+                ReleaseState::Pending | ReleaseState::Building
+            )
+        });
+        let before = match waiting.and_then(|release| release.configuration_before.clone()) {
+            Some(earlier) => earlier,
+            None => before,
+        };
         Base {
             configuration_before: self.state.base.is_none().then_some(before),
             ..self.base_of_app()
@@ -162,6 +168,28 @@ impl Work {
         })
     }
 
+    /// What a release that has waited restores is what there is when it begins: what was deployed
+    /// meanwhile, or the base of what still moves or is being put back.
+    pub(super) fn rebase(&mut self, id: &ReleaseId) {
+        let previous = self.state.releases.iter().rev().find(|release| {
+            release.id != *id
+                && (release.is_in_flight() || release.is_restoring() && !release.relieved)
+        });
+        let base = match previous {
+            Some(previous) => self.base_of_train(previous),
+            None => self.base_of_app(),
+        };
+        if let Some(release) = self.release_mut(id) {
+            if base.revision.is_some() {
+                release.configuration_before = None;
+            }
+            release.base = base.revision;
+            release.base_scale = base.scale;
+            release.base_was_routable = base.was_routable;
+            release.was_started = base.was_started;
+        }
+    }
+
     fn new_release(&self, command: &DeployCommand, base: Base) -> Release {
         let train = base.revision.is_some();
         let mut target_scale: BTreeMap<ComponentName, u32> = self
@@ -190,6 +218,7 @@ impl Work {
             was_started: base.was_started,
             target_scale,
             steps: Vec::new(),
+            last_step: 0,
             awaited_builds: command.awaited_builds.clone(),
             state: ReleaseState::Pending,
             wanted: BTreeMap::new(),
@@ -225,31 +254,91 @@ impl Work {
         }
     }
 
-    fn supersede_pending(&mut self, by: &ReleaseId) {
-        let pending: Vec<_> = self
+    /// What a new release takes over at once. One that waits for its builds lets go on what
+    /// moves: until it begins nothing else carries that part of the load.
+    fn supersede_at_creation(&mut self, release: &Release, at_once: bool, waits: bool) {
+        let by = &release.id;
+        if at_once {
+            self.supersede_where(by, |_| true);
+        } else if waits {
+            self.supersede_where(by, |other| other.state == ReleaseState::Pending);
+        } else {
+            let keeps_builds = match self.state.policy {
+                ConcurrencyPolicy::SupersedeNow | ConcurrencyPolicy::OneRunningNewestPending => {
+                    false
+                }
+                // An older one may finish its build: it is judged when it has.
+                ConcurrencyPolicy::ParallelBuilds { .. } => true,
+            };
+            let builds = self.awaits_builds(release);
+            self.supersede_where(by, |other| match other.state {
+                ReleaseState::RollingOut { .. } | ReleaseState::Paused { .. } => !builds,
+                ReleaseState::Building => !keeps_builds,
+                ReleaseState::Pending => true,
+                ReleaseState::Restoring { .. } | ReleaseState::Finalized { .. } => false,
+            });
+        }
+    }
+
+    /// A release begins: it takes over from those that move.
+    fn supersede_in_flight(&mut self, by: &ReleaseId) {
+        self.supersede_where(by, Release::is_in_flight);
+    }
+
+    fn supersede_where(&mut self, by: &ReleaseId, choose: impl Fn(&Release) -> bool) {
+        let chosen: Vec<_> = self
             .state
             .releases
             .iter()
-            .filter(|release| release.state == ReleaseState::Pending)
-            .map(|release| release.id.clone())
+            .filter(|other| !other.is_finalized() && !other.is_restoring() && other.id != *by)
+            .filter(|other| choose(other))
+            .map(|other| other.id.clone())
             .collect();
-        for id in pending {
+        for id in chosen {
             self.supersede(&id, by);
         }
     }
 
-    /// The newest takes over: releases that wait or move are superseded.
-    fn supersede_in_flight(&mut self, by: &ReleaseId) {
-        let open: Vec<_> = self
+    /// Whether a release has builds to wait for.
+    fn awaits_builds(&self, release: &Release) -> bool {
+        release.awaited_builds.iter().any(|wanted| {
+            let mut builds = self.state.builds.iter();
+            builds.any(|build| build.id == *wanted && !build.is_finished())
+        })
+    }
+
+    /// A newer release that moves, or was deployed, while this one waited.
+    fn overtaken_by(&self, id: &ReleaseId) -> Option<ReleaseId> {
+        let created = self.state.release(id)?.created_commit;
+        let moving = self
             .state
-            .releases
-            .iter()
-            .filter(|release| !release.is_finalized() && !release.is_restoring())
-            .map(|release| release.id.clone())
-            .collect();
-        for id in open {
-            self.supersede(&id, by);
+            .in_flight()
+            .filter(|newer| newer.id != *id && newer.created_commit > created)
+            .map(|newer| newer.id.clone());
+        let deployed = || {
+            let base = self.state.revisions.get(self.state.base.as_ref()?)?;
+            let lineage = base.lineage.clone()?;
+            (base.created_commit > created && lineage != *id).then_some(lineage)
+        };
+        moving.or_else(deployed)
+    }
+
+    /// Lets a release begin that has waited for its turn or its builds. What a newer one has
+    /// taken meanwhile an older one never takes back.
+    pub(super) fn begin_late(&mut self, id: &ReleaseId) {
+        if let Some(newer) = self.overtaken_by(id) {
+            self.supersede(id, &newer);
+            return;
         }
+        self.rebase(id);
+        let builds = self
+            .state
+            .release(id)
+            .is_some_and(|release| self.awaits_builds(release));
+        if !builds {
+            self.supersede_in_flight(id);
+        }
+        self.begin(id);
     }
 
     /// A release that moves carries what one that is being put back would have to restore: that
@@ -286,16 +375,12 @@ impl Work {
 
     /// Lets a release move: compiles its steps and starts its clock.
     pub(super) fn begin(&mut self, id: &ReleaseId) {
-        let waits_for_build = self.state.release(id).is_some_and(|release| {
-            release.awaited_builds.iter().any(|wanted| {
-                self.state
-                    .builds
-                    .iter()
-                    .any(|build| build.id == *wanted && !build.is_finished())
-            })
-        });
+        let builds = self
+            .state
+            .release(id)
+            .is_some_and(|release| self.awaits_builds(release));
         let wall = self.now.wall;
-        if waits_for_build {
+        if builds {
             if let Some(release) = self.release_mut(id) {
                 release.state = ReleaseState::Building;
                 release.updated_at = wall;
@@ -309,11 +394,17 @@ impl Work {
         let Some(release) = self.state.release(id) else {
             return;
         };
+        let goals: BTreeMap<_, _> = release
+            .target_scale
+            .keys()
+            .map(|name| (name.clone(), self.state.goal(release, name)))
+            .collect();
         let steps = compile(&release.strategy, &self.parts(release));
         let deadline = self.fresh_deadline(id);
         self.relieve_restoring(id);
         if let Some(release) = self.release_mut(id) {
             release.steps = steps;
+            release.target_scale = goals;
             release.state = ReleaseState::RollingOut { step: 0 };
             release.deadline = deadline;
             release.updated_at = wall;
@@ -340,13 +431,12 @@ impl Work {
         parts.before = target.has_jobs(JobKind::PreDeploy);
         parts.after = target.has_jobs(JobKind::PostDeploy);
         for (name, config) in &target.components {
-            let goal = release.target_scale.get(name).copied().unwrap_or(0);
+            let goal = self.state.goal(release, name);
             let sizes = Sizes {
                 // Where nothing ran before, steps are portions of the goal.
-                base: if release.base.is_some() && release.was_started {
-                    self.state.needed(release, name)
-                } else {
-                    goal
+                base: match self.state.needed(release, name) {
+                    0 => goal,
+                    needed => needed,
                 },
                 goal,
             };

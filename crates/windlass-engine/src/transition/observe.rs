@@ -4,7 +4,7 @@ use super::Work;
 use super::instances::start_again;
 use crate::app::RunState;
 use crate::build::BuildState;
-use crate::id::{InstanceId, PlanGeneration, ReleaseId};
+use crate::id::{ComponentName, InstanceId, PlanGeneration, ReleaseId};
 use crate::input::Observation;
 use crate::instance::{ExitReason, InstancePhase, RunExit, crash_backoff_ms};
 use crate::limits::CRASH_RESET_MS;
@@ -38,7 +38,7 @@ impl Work {
                 self.router_acknowledged(*generation);
             }
             Observation::SafeMeasured { release, micros } => self.safe_measured(release, *micros),
-            Observation::BuildProgress { build } => self.build_progress(build),
+            Observation::BuildProgress { build, idle_ms } => self.build_progress(build, *idle_ms),
             Observation::BuildEnded {
                 build,
                 run,
@@ -48,6 +48,11 @@ impl Work {
             }
             Observation::TaskStarted { task } => self.task_started(task),
             Observation::TaskExited { task, exit } => self.task_exited(task, exit),
+            Observation::JobProgress {
+                release,
+                component,
+                idle_ms,
+            } => self.job_progress(release, component, *idle_ms),
             Observation::JobEnded {
                 release,
                 component,
@@ -209,6 +214,24 @@ impl Work {
         }
         if waited {
             self.state.acknowledged = self.state.acknowledged.max(generation);
+        }
+    }
+
+    /// A line of a job is progress of its release.
+    fn job_progress(&mut self, id: &ReleaseId, component: &ComponentName, idle_ms: u64) {
+        let now = self.now.uptime;
+        let Some(span_ms) = self.state.settings.deadline_ms else {
+            return;
+        };
+        let Some(release) = self.release_mut(id) else {
+            return;
+        };
+        let runs = release
+            .jobs
+            .iter()
+            .any(|job| job.component == *component && job.state == JobState::Running);
+        if runs {
+            release.deadline = super::builds::moved(release.deadline, now, idle_ms, span_ms);
         }
     }
 

@@ -69,15 +69,14 @@ fn most_of(state: &AppState, release: &Release, component: &ComponentName) -> (u
     let memory_mb = old
         .map_or(0, |config| config.memory_mb)
         .max(new.map_or(0, |config| config.memory_mb));
-    let needed = match state.run {
-        RunState::Started => state.needed(release, component),
-        // What waits will find the base running again.
-        RunState::Stopped | RunState::Deleted if old.is_some() && release.was_started => {
-            release.base_count(component)
-        }
-        RunState::Stopped | RunState::Deleted => 0,
-    };
-    let goal = release.target_scale.get(component).copied().unwrap_or(0);
+    // What waits will find the base running, also if the app is stopped now.
+    let needed = state.needed_once_started(release, component);
+    let mut goal = state.goal(release, component);
+    if release.is_in_flight() {
+        // A worker that is scaled meanwhile runs as the release began it until that is deployed.
+        let begun = release.target_scale.get(component).copied().unwrap_or(0);
+        goal = goal.max(begun);
+    }
     let count = if config.role == ComponentRole::Routed {
         let warm = keeps_base_warm(state, release, component);
         u64::from(peak(release, needed, goal, warm))
@@ -91,11 +90,7 @@ fn most_of(state: &AppState, release: &Release, component: &ComponentName) -> (u
 /// nothing crashes.
 fn peak(release: &Release, needed: u32, goal: u32, warm: bool) -> u32 {
     let sizes = Sizes {
-        base: if release.base.is_some() && release.was_started {
-            needed
-        } else {
-            goal
-        },
+        base: if needed > 0 { needed } else { goal },
         goal,
     };
     let mut steps = match &release.strategy {

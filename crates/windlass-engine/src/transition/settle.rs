@@ -169,8 +169,17 @@ impl Work {
         let Some(release) = self.state.release(id) else {
             return false;
         };
+        // What a job printed last is looked up when its deadline has come: before that is told,
+        // it is not judged.
+        let runs_a_job = || {
+            release
+                .jobs
+                .iter()
+                .any(|job| job.state == JobState::Running)
+        };
         if let Deadline::Running { at } = release.deadline
             && at <= self.now.uptime
+            && (self.is_tick || !runs_a_job())
         {
             self.fail(id, FailureReason::Deadline, "no progress for the deadline");
             return true;
@@ -295,6 +304,7 @@ impl Work {
                 release.status_changed_at = wall;
             }
             release.state = ReleaseState::RollingOut { step: step + 1 };
+            release.last_step = step + 1;
             release.best_routable.clear();
             release.timer_until = None;
             release.deadline = deadline;
@@ -350,7 +360,27 @@ impl Work {
                 release.relieved = true;
             }
         }
+        self.rebase_waiting();
         self.tell_release(id, "deployed", "the target carries the load");
+    }
+
+    /// What waits restores what was deployed meanwhile, also when it is canceled before it begins.
+    fn rebase_waiting(&mut self) {
+        let waiting: Vec<ReleaseId> = self
+            .state
+            .releases
+            .iter()
+            .filter(|release| {
+                matches!(
+                    release.state,
+                    ReleaseState::Pending | ReleaseState::Building
+                )
+            })
+            .map(|release| release.id.clone())
+            .collect();
+        for id in &waiting {
+            self.rebase(id);
+        }
     }
 
     /// Ends a release that can't succeed; what was before is put back as by a cancel.

@@ -28,7 +28,7 @@ impl Work {
         if waiting {
             return false;
         }
-        self.begin(id);
+        self.begin_late(id);
         true
     }
 
@@ -62,24 +62,8 @@ impl Work {
         let Some(position) = pending.filter(|_| !busy) else {
             return false;
         };
-        let restoring = self
-            .state
-            .releases
-            .iter()
-            .rev()
-            .find(|release| release.is_restoring() && !release.relieved);
-        let base = match restoring {
-            Some(previous) => self.base_of_train(previous),
-            None => self.base_of_app(),
-        };
         let id = self.state.releases[position].id.clone();
-        if let Some(release) = self.release_mut(&id) {
-            release.base = base.revision;
-            release.base_scale = base.scale;
-            release.base_was_routable = base.was_routable;
-            release.was_started = base.was_started;
-        }
-        self.begin(&id);
+        self.begin_late(&id);
         true
     }
 }

@@ -183,7 +183,10 @@ fn a_build_without_output_for_its_deadline_fails() {
     let mut world = slots(1);
     world.build("b1", false);
     world.tick(DEADLINE_MS - 1);
-    world.observe(Observation::BuildProgress { build: "b1".into() });
+    world.observe(Observation::BuildProgress {
+        build: "b1".into(),
+        idle_ms: 0,
+    });
     world.tick(DEADLINE_MS - 1);
     assert!(is(&world, "b1", &BuildState::Running), "output is progress");
     assert!(world.plan().wake_at.is_some());
@@ -204,9 +207,15 @@ fn every_line_of_output_is_not_a_commit() {
     let mut world = slots(1);
     world.build("b1", false);
     world.uptime += 4_999;
-    assert!(!world.observe(Observation::BuildProgress { build: "b1".into() }));
+    assert!(!world.observe(Observation::BuildProgress {
+        build: "b1".into(),
+        idle_ms: 0
+    }));
     world.uptime += 1;
-    assert!(world.observe(Observation::BuildProgress { build: "b1".into() }));
+    assert!(world.observe(Observation::BuildProgress {
+        build: "b1".into(),
+        idle_ms: 0
+    }));
     assert!(matches!(
         world.builds["b1"].deadline,
         Deadline::Running { .. }

@@ -365,3 +365,43 @@ fn a_recreate_canceled_in_its_gap_brings_the_base_back() {
         ("canceled", "2/0")
     );
 }
+
+#[test]
+fn the_step_that_was_reached_is_kept_for_ever() {
+    for continues in 0..3 {
+        let mut world = World::running(4);
+        world.deploy(2, canary(&[25, 25, 50], 4));
+        world.settle();
+        for _ in 0..continues {
+            world.go_on(2);
+            world.settle();
+        }
+        world.cancel(2);
+        assert_eq!(world.release(2).last_step, continues);
+        world.settle();
+        assert_eq!(
+            (world.word(2), world.release(2).last_step),
+            ("canceled", continues)
+        );
+    }
+}
+
+#[test]
+fn a_cancel_between_two_passes_of_scaling_wins() {
+    // In the original the pass judged what it had polled before the cancel.
+    let mut world = World::running(3);
+    world.deploy(2, rolling(1));
+    world.up("v2", 1);
+    world.cancel(2);
+    let late: Vec<_> = world.state.instances.values().cloned().collect();
+    for instance in late {
+        world.observe(Observation::InstanceRunning {
+            instance: instance.id,
+            run: instance.run,
+            routable: true,
+        });
+    }
+    assert_eq!((world.word(2), world.wanted("v2")), ("restoring", 0));
+    world.settle();
+    assert_eq!((world.word(2), world.routable("v1")), ("canceled", 3));
+}

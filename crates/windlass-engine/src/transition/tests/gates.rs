@@ -1,13 +1,14 @@
 //! Gates: jobs, as the compiler of steps places them; timers and checks, put there by hand.
 
-use super::world::{World, canary, rolling};
+use super::world::{World, canary, cancel_of, deployment, rolling};
 use crate::app::ConcurrencyPolicy;
 use crate::configuration::{ComponentConfig, ComponentRole, Edit, JobKind};
-use crate::input::Observation;
+use crate::input::{Input, Observation};
 use crate::limits::DEADLINE_MS;
 use crate::plan::Want;
-use crate::release::{Deadline, FailureReason, JobState, Outcome};
-use crate::strategy::Gate;
+use crate::release::{Deadline, FailureReason, JobState, Outcome, Urgency};
+use crate::strategy::{Gate, Strategy};
+use crate::transition::usage;
 
 /// An app of two instances with jobs, and a rolling release, before anything of it was seen.
 fn release(jobs: &[(&str, JobKind)]) -> World {
@@ -122,6 +123,101 @@ fn a_cancel_ends_a_running_job_and_lists_it() {
     assert_eq!(world.word(2), "canceled");
     let not_undone = &world.release(2).restore.as_ref().unwrap().not_undone;
     assert_eq!(not_undone, &["job post was interrupted"]);
+}
+
+#[test]
+fn a_job_before_that_fails_starts_no_instance() {
+    let mut world = release(&[
+        ("pre", JobKind::PreDeploy),
+        ("sorry", JobKind::FailedDeploy),
+    ]);
+    job_ended(&mut world, "pre", false);
+    assert_eq!(jobs(&world), [("sorry".to_owned(), Want::Run)]);
+    assert_eq!((world.word(2), world.wanted("v2")), ("restoring", 0));
+    assert_eq!(world.share("v1"), 10_000);
+    job_ended(&mut world, "sorry", true);
+    assert_eq!(world.word(2), "failed");
+    assert!(!world.runs("v2"));
+}
+
+#[test]
+fn a_recreate_waits_for_its_job_before_it_ends_anything() {
+    let mut world = release(&[("pre", JobKind::PreDeploy)]);
+    world.cancel(2);
+    world.settle();
+    world.deploy(3, Strategy::Recreate);
+    world.drain();
+    assert_eq!((world.routable("v1"), world.share("v1")), (2, 10_000));
+    world.observe(Observation::JobEnded {
+        release: "r3".into(),
+        component: "pre".into(),
+        succeeded: true,
+    });
+    assert_eq!(world.routable("v1"), 0, "now everything old goes first");
+    world.settle();
+    assert_eq!((world.word(3), world.routable("v3")), ("deployed", 2));
+}
+
+#[test]
+fn a_cancel_of_a_failing_release_ends_its_job_for_failures() {
+    let mut world = with_job_after();
+    world.settle();
+    job_ended(&mut world, "post", false);
+    world.drain();
+    world.drain();
+    assert_eq!(jobs(&world), [("sorry".to_owned(), Want::Run)]);
+    world.cancel(2);
+    assert_eq!(jobs(&world), [("sorry".to_owned(), Want::Stop)]);
+    assert!(!world.input(&cancel_of(2, Urgency::CapacitySafe)));
+    world.settle();
+    assert_eq!(world.word(2), "failed", "the outcome stays");
+    assert_eq!(world.release(2).jobs[1].state, JobState::Interrupted);
+}
+
+#[test]
+fn a_job_that_prints_is_progress_and_a_silent_one_is_not() {
+    let line = |idle_ms| Observation::JobProgress {
+        release: "r2".into(),
+        component: "pre".into(),
+        idle_ms,
+    };
+    let mut world = release(&[
+        ("pre", JobKind::PreDeploy),
+        ("sorry", JobKind::FailedDeploy),
+    ]);
+    world.uptime += DEADLINE_MS;
+    assert!(world.observe(line(1_000)), "a second ago it still printed");
+    world.tick(998);
+    assert_eq!(world.word(2), "rolling_out");
+    world.uptime += DEADLINE_MS;
+    assert!(!world.observe(line(DEADLINE_MS)), "that line is known");
+    world.tick(0);
+    assert_eq!(
+        world.outcome(2),
+        Some(&Outcome::Failed(FailureReason::Deadline))
+    );
+    assert_eq!(
+        jobs(&world),
+        [
+            ("pre".to_owned(), Want::Stop),
+            ("sorry".to_owned(), Want::Run)
+        ]
+    );
+}
+
+#[test]
+fn the_warm_base_of_a_job_is_counted_from_the_creation_on() {
+    let mut world = release(&[("post", JobKind::PostDeploy)]);
+    assert_eq!(usage(&world.state).instances, 4, "two of each");
+    world.cancel(2);
+    world.settle();
+    assert_eq!(usage(&world.state).instances, 2);
+    world.build("b", true);
+    let mut command = deployment(3, rolling(1));
+    command.awaited_builds = vec!["b".into()];
+    world.input(&Input::Deploy(command));
+    assert_eq!(world.word(3), "building");
+    assert_eq!(usage(&world.state).instances, 4);
 }
 
 #[test]

@@ -45,7 +45,10 @@ fn stale_facts_change_nothing() {
             task: "t".into(),
             exit: exited(0),
         },
-        Observation::BuildProgress { build: "b".into() },
+        Observation::BuildProgress {
+            build: "b".into(),
+            idle_ms: 0,
+        },
         Observation::BuildEnded {
             build: "b".into(),
             run: 1,

@@ -2,7 +2,7 @@
 
 use super::world::{World, canary, deployment, rolling, task_of, web};
 use crate::app::ConcurrencyPolicy;
-use crate::configuration::Edit;
+use crate::configuration::{ComponentConfig, ComponentRole, Edit};
 use crate::input::{Input, ScaleCommand};
 use crate::rejection::{QuotaKind, Rejection};
 use crate::strategy::Strategy;
@@ -148,4 +148,24 @@ fn a_waiting_release_is_counted_when_it_is_admitted() {
     world.ledgers.instances_left = Some(7);
     world.input(&Input::Deploy(command));
     assert_eq!(usage(&world.state).instances, 10);
+}
+
+#[test]
+fn a_worker_that_is_scaled_during_a_release_counts_with_the_most_of_both() {
+    // Found by seeds 2734 and 3221.
+    for (begun, scaled) in [(3, 1), (1, 3)] {
+        let mut world = World::stopped(ConcurrencyPolicy::SupersedeNow, 1);
+        let clock = ComponentConfig::new(ComponentRole::Worker);
+        world.edit(vec![Edit::AddComponent("clock".into(), clock)]);
+        world.scale("clock", begun);
+        world.start("v1");
+        world.settle();
+        world.deploy(2, canary(&[100], 1));
+        world.settle();
+        world.scale("clock", scaled);
+        assert_eq!(usage(&world.state).instances, 2 + 3, "{begun} {scaled}");
+        world.go_on(2);
+        world.settle();
+        assert_eq!(usage(&world.state).instances, u64::from(1 + scaled));
+    }
 }

@@ -1,6 +1,7 @@
 //! Trains, superseding, a cancel beside a newer release.
 
 use super::world::{World, canary, cancel_of, deployment, rolling};
+use crate::configuration::{ComponentConfig, ComponentRole, Edit};
 use crate::id::RevisionId;
 use crate::input::Input;
 use crate::rejection::Rejection;
@@ -230,4 +231,53 @@ fn the_same_deploy_twice_is_one() {
     world.deploy(2, rolling(1));
     assert!(!world.input(&Input::Deploy(deployment(2, rolling(1)))));
     assert_eq!(world.state.releases.len(), 1);
+}
+
+#[test]
+fn a_version_serves_in_place_of_a_base_that_lacks_its_component() {
+    // Found by seed 6430: the step of a canary cut what it did not count as the base.
+    let admin = |world: &World, revision: &str| {
+        let revision = RevisionId::from(revision);
+        world.state.routable(&revision, &"admin".into())
+    };
+    let mut world = World::running(0);
+    world.edit(vec![Edit::AddComponent(
+        "admin".into(),
+        ComponentConfig::new(ComponentRole::Routed),
+    )]);
+    world.scale("admin", 4);
+    world.deploy(2, rolling(3));
+    world.up("v2", 2);
+    world.deploy(3, canary(&[25], 2));
+    world.drain();
+    assert_eq!(
+        (admin(&world, "v2"), world.share_of("admin", "v2")),
+        (2, 10_000)
+    );
+    world.settle();
+    assert_eq!(world.word(3), "paused");
+    assert_eq!((admin(&world, "v2"), admin(&world, "v3")), (2, 1));
+    let shares = ["v2", "v3"].map(|version| world.share_of("admin", version));
+    assert_eq!(shares, [7_500, 2_500]);
+    world.go_on(3);
+    world.settle();
+    assert_eq!((world.word(3), admin(&world, "v3")), ("deployed", 4));
+    assert!(!world.runs("v2"));
+}
+
+#[test]
+fn two_creates_at_once_have_an_order() {
+    let mut world = World::running(2);
+    let before = world.state.clone();
+    for (first, second) in [(2, 3), (3, 2)] {
+        world.state = before.clone();
+        world.releases.clear();
+        world.deploy(first, rolling(1));
+        world.deploy(second, rolling(1));
+        assert_eq!(world.word(first), "superseded");
+        assert_eq!(world.word(second), "rolling_out");
+        assert_eq!(world.release(second).base, Some("v1".into()));
+        let artifact = format!("a{second}");
+        assert_eq!(world.state.configuration.artifact, Some(artifact.into()));
+    }
 }

@@ -29,6 +29,10 @@ impl World {
         format!("{}/{}", self.wanted("v1"), self.wanted(&target))
     }
 
+    pub(in crate::transition::tests) fn share_of(&self, component: &str, revision: &str) -> u16 {
+        self.plan().share_of(&component.into(), &revision.into())
+    }
+
     pub(in crate::transition::tests) fn share(&self, revision: &str) -> u16 {
         self.plan().share_of(&web(), &revision.into())
     }
