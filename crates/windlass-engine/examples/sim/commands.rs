@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use windlass_engine::app::{AppState, ConcurrencyPolicy, RunState};
-use windlass_engine::build::BuildSource;
+use windlass_engine::app::{AppState, RunState};
+use windlass_engine::build::{BuildSource, BuildState};
 use windlass_engine::configuration::{ComponentConfig, ComponentRole, Edit};
 use windlass_engine::id::{ComponentName, ReleaseId, RevisionId};
 use windlass_engine::input::{
@@ -180,11 +180,14 @@ impl Users {
         {
             target_scale.insert(component, random.count(0, 5));
         }
-        let open: Vec<_> = state.builds.iter().map(|build| build.id.clone()).collect();
-        // Only where builds are waited for behind a release that moves, not in its place.
-        let may_wait = state.policy == ConcurrencyPolicy::OneRunningNewestPending
-            || state.in_flight().is_none();
-        let waits = may_wait && random.chance(25);
+        let any = random.chance(10);
+        let open: Vec<_> = state
+            .builds
+            .iter()
+            .filter(|build| any || matches!(build.state, BuildState::Queued | BuildState::Running))
+            .map(|build| build.id.clone())
+            .collect();
+        let waits = random.chance(25);
         let mut edits = vec![Edit::Artifact(Some(self.name("a").into()))];
         if random.chance(30) {
             edits.extend(self.edits(state, random));
@@ -253,7 +256,8 @@ pub(crate) fn cancel(release: ReleaseId, random: &mut Random) -> Input {
 
 fn strategy(random: &mut Random) -> Strategy {
     let max_in_flight = random.count(1, 3);
-    match random.below(10) {
+    match random.below(12) {
+        10 | 11 => Strategy::BlueGreen,
         0..=3 => Strategy::Rolling { max_in_flight },
         4..=8 => {
             let mut weights: Vec<u8> = (0..random.below(4))

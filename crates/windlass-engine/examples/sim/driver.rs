@@ -295,6 +295,7 @@ impl Driver {
                 {
                     done.seen.push(Observation::BuildProgress {
                         build: build.clone(),
+                        idle_ms: random.pick(&[0, 0, 100, 5_000]),
                     });
                     due = Some(random.span(1, 60_000));
                 } else {
@@ -473,6 +474,7 @@ pub(crate) fn run_ended_by(observation: &Observation) -> Option<Run> {
         | Observation::RouterAcknowledged { .. }
         | Observation::SafeMeasured { .. }
         | Observation::BuildProgress { .. }
+        | Observation::JobProgress { .. }
         | Observation::TaskStarted { .. }
         | Observation::ChecksConcluded { .. }
         | Observation::Rebooted => None,

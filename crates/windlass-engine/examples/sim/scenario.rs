@@ -128,8 +128,15 @@ fn components(random: &mut Random) -> Vec<(ComponentName, ComponentConfig, u32)>
         ));
     }
     if random.chance(20) {
-        let kind = random.pick(&[JobKind::FailedDeploy, JobKind::PostDeploy]);
-        list.push(("job".into(), make(ComponentRole::Job(kind), 1, false), 0));
+        for (name, kind) in [
+            ("before", JobKind::PreDeploy),
+            ("after", JobKind::PostDeploy),
+            ("failed", JobKind::FailedDeploy),
+        ] {
+            if random.chance(50) {
+                list.push((name.into(), make(ComponentRole::Job(kind), 1, false), 0));
+            }
+        }
     }
     list
 }

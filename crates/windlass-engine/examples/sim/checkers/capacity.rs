@@ -5,7 +5,7 @@ use windlass_engine::id::ComponentName;
 use windlass_engine::input::{Input, Observation};
 use windlass_engine::plan::Plan;
 use windlass_engine::release::Urgency;
-use windlass_engine::strategy::Strategy;
+use windlass_engine::strategy::{Strategy, Weight};
 
 use super::{Commit, Held, must};
 
@@ -52,6 +52,11 @@ fn is_excused(commit: &Commit<'_>) -> bool {
     };
     let restarting = !commit.before.restarts.is_empty() || !commit.after.restarts.is_empty();
     let releases = commit.before.releases.iter().chain(&commit.after.releases);
+    // A step that gives its target no traffic is back in force as soon as anything else serves.
+    let without_share = commit.after.in_flight().is_some_and(|release| {
+        let step = release.step();
+        step.is_some_and(|step| step.weight == Weight::Share(0))
+    });
     let accepted = releases.clone().any(|release| {
         let hard = release
             .restore
@@ -61,7 +66,7 @@ fn is_excused(commit: &Commit<'_>) -> bool {
         let old_first = release.is_in_flight() && release.strategy == Strategy::Recreate;
         hard || without_base || old_first
     });
-    by_input || restarting || accepted || commit.after.run != RunState::Started
+    by_input || without_share || restarting || accepted || commit.after.run != RunState::Started
 }
 
 fn capacity(plan: &Plan, component: &ComponentName) -> u32 {
@@ -74,14 +79,18 @@ fn capacity(plan: &Plan, component: &ComponentName) -> u32 {
 fn needed(state: &AppState, component: &ComponentName) -> u32 {
     match state.governing() {
         Some(release) if release.is_in_flight() => {
-            let goal = release.target_scale.get(component).copied().unwrap_or(0);
+            let goal = state.goal(release, component);
             match state.needed(release, component) {
                 0 => goal,
                 needed => needed.min(goal),
             }
         }
         Some(release) => state.needed(release, component),
-        None => state.scale_of(component),
+        None => {
+            let base = state.base.as_ref();
+            let has_it = base.is_some_and(|base| state.role_in(base, component).is_some());
+            if has_it { state.scale_of(component) } else { 0 }
+        }
     }
 }
 

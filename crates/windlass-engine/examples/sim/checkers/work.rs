@@ -7,7 +7,7 @@ use windlass_engine::build::BuildState;
 use windlass_engine::id::{ComponentName, RevisionId};
 use windlass_engine::input::{Input, Observation};
 use windlass_engine::instance::InstancePhase;
-use windlass_engine::release::{Deadline, Release, ReleaseState};
+use windlass_engine::release::{Deadline, JobState, Release, ReleaseState};
 use windlass_engine::task::{TASK_CANCELED, Task, TaskState};
 use windlass_engine::transition::{Usage, transition, usage};
 
@@ -213,11 +213,18 @@ fn counts_what_serves(state: &AppState, used: Usage) -> Held {
             .filter(|i| i.component == *component && !i.is_routable())
             .count()
     };
-    // What was up once and starts again has a place of its own, with the base beside it.
+    // What was up once and starts again, or is not ready any more, has a place of its own, with the
+    // base beside it.
+    let target_is_up = serving.clone().all(|i| {
+        target != Some(&i.revision)
+            || i.is_routable()
+            || i.run == 1 && i.phase == InstancePhase::Starting
+    });
     let base_is_up = serving
         .clone()
         .all(|i| state.base.as_ref() != Some(&i.revision) || !i.is_starting());
     let is_steady = base_is_up
+        && target_is_up
         && state
             .components()
             .iter()
@@ -257,11 +264,12 @@ pub(crate) fn is_late(state: &AppState, observation: &Observation) -> bool {
             let found = state.builds.iter().find(|found| found.id == *build);
             found.is_none_or(|found| found.run != *run || found.is_finished())
         }
-        Observation::BuildProgress { build } => {
+        Observation::BuildProgress { build, .. } => {
             !state.builds.iter().any(|found| found.id == *build)
         }
         Observation::RouterAcknowledged { generation } => *generation > state.plan_generation,
         Observation::SafeMeasured { release, .. }
+        | Observation::JobProgress { release, .. }
         | Observation::JobEnded { release, .. }
         | Observation::ChecksConcluded { release, .. } => state.release(release).is_none(),
         Observation::Rebooted => false,
@@ -280,10 +288,18 @@ pub(crate) fn changes_nothing_again(commit: &Commit<'_>) -> Held {
             || format!("{:?}", commit.input),
         )?;
     }
-    let expires =
-        commit.after.builds.iter().any(
-            |build| matches!(build.deadline, Deadline::Running { at } if at <= commit.now.uptime),
-        );
+    // Deadlines of builds, and of releases whose job may have printed, are judged by the clock.
+    let is_due = |deadline: Deadline| matches!(deadline, Deadline::Running { at } if at <= commit.now.uptime);
+    let runs_a_job = |release: &Release| {
+        let mut jobs = release.jobs.iter();
+        jobs.any(|job| job.state == JobState::Running)
+    };
+    let state = commit.after;
+    let expires = state.builds.iter().any(|build| is_due(build.deadline))
+        || state
+            .releases
+            .iter()
+            .any(|release| is_due(release.deadline) && runs_a_job(release));
     let woken = transition(commit.after, &Input::Tick, commit.now, commit.ledgers);
     let Some(woken) = woken.ok().filter(|woken| woken.changed && !expires) else {
         return Ok(());
