@@ -8,7 +8,6 @@ use windlass_engine::app::AppState;
 use windlass_engine::build::{Build, BuildOutcome, BuildSource};
 use windlass_engine::configuration::Configuration;
 use windlass_engine::id::{AppId, BuildId, ReleaseId, TaskId};
-use windlass_engine::input::Input;
 use windlass_engine::instance::{ExitReason, RunExit};
 use windlass_engine::limits::BUILD_GRACE_MS;
 use windlass_engine::records::{
@@ -235,7 +234,7 @@ impl Control {
             }
         };
         for app in apps {
-            match self.commit(&app, Input::Tick).await {
+            match self.tick(&app).await {
                 Ok(_) | Err(Error::NotFound { .. }) => {}
                 Err(error) => {
                     tracing::warn!(app.id = %app, "a waiting build was not looked at: {error}");

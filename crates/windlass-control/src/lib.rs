@@ -30,6 +30,7 @@ mod observe;
 pub mod once;
 pub mod packages;
 pub mod principal;
+mod progress;
 pub mod restored;
 mod retention;
 pub mod routes;

@@ -328,7 +328,11 @@ impl Control {
 /// Secret values that an app may still need: in its configuration, in revisions in use, in tasks.
 fn secrets_in_use(state: &AppState) -> Vec<SecretRef> {
     let revisions = state.revisions.values().map(|it| &it.configuration);
-    let configurations = std::iter::once(&state.configuration).chain(revisions);
+    let before = state.releases.iter();
+    let before = before.filter_map(|release| release.configuration_before.as_ref());
+    let configurations = std::iter::once(&state.configuration)
+        .chain(revisions)
+        .chain(before);
     let mut used = Vec::new();
     for configuration in configurations {
         used.extend(configuration.env.values().cloned());
@@ -362,6 +366,10 @@ fn each<T: Row>(reader: &Reader<'_>, mut visit: impl FnMut(T)) -> Result<(), Sto
 /// Artifacts that an app may still run: its current one, those of revisions in use, of tasks.
 fn artifacts_in_use(state: &AppState) -> BTreeSet<ArtifactId> {
     let mut used: BTreeSet<ArtifactId> = state.configuration.artifact.iter().cloned().collect();
+    // Without a base a cancel puts this back.
+    let before = state.releases.iter();
+    let before = before.filter_map(|release| release.configuration_before.as_ref());
+    used.extend(before.filter_map(|configuration| configuration.artifact.clone()));
     for revision in state.revisions.values() {
         used.extend(revision.configuration.artifact.iter().cloned());
         let own = revision.configuration.components.values();

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use windlass_engine::app::AppState;
 use windlass_engine::id::{AppId, CommitNumber};
-use windlass_engine::input::Input;
 use windlass_engine::limits::BUILD_GRACE_MS;
 use windlass_engine::plan::{Plan, Want, plan};
 use windlass_runtime::{Driver, DriverError, EnsureRuns, LaunchSpec, StopRun};
@@ -161,7 +160,7 @@ async fn look(control: &Control, app: &AppId) -> Result<Next, Error> {
     let wanted = plan(&state, now);
     control.publish_missed(&state, &wanted)?;
     if wanted.wake_at.is_some_and(|at| at <= now.uptime) {
-        let committed = control.commit(app, Input::Tick).await?;
+        let committed = control.tick(app).await?;
         if committed.changed {
             return Ok(Next::Wake(Duration::ZERO));
         }

@@ -8,6 +8,7 @@
 mod cancel;
 mod loss;
 mod once;
+mod progress;
 mod runs;
 mod tasks;
 mod world;
