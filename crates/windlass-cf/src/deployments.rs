@@ -135,6 +135,7 @@ async fn cancel(
     let cancel = Cancel {
         reason: headers::reason(&headers)?,
         urgency: headers::urgency(&headers)?,
+        once: None,
     };
     let by = Caller::from(&caller.principal);
     let text = canceling(&guid, &by, cancel.reason.as_deref());

@@ -13,6 +13,7 @@ use crate::control::{Control, Extra, put_audit};
 use crate::crash_point::crash_point;
 use crate::error::Error;
 use crate::history::ReleaseRecord;
+use crate::once::Once;
 
 /// How a deployment is to be canceled.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Cancel {
     pub reason: Option<String>,
     /// How hard.
     pub urgency: Urgency,
+    /// What its repeat is known by.
+    pub once: Option<Once>,
 }
 
 impl Default for Cancel {
@@ -28,6 +31,7 @@ impl Default for Cancel {
         Self {
             reason: None,
             urgency: Urgency::CapacitySafe,
+            once: None,
         }
     }
 }
@@ -60,10 +64,11 @@ impl Control {
     pub async fn cancel_deployment(
         &self,
         id: &ReleaseId,
-        cancel: Cancel,
+        mut cancel: Cancel,
         caller: &Caller,
         extra: Extra,
     ) -> Result<Canceled, Error> {
+        cancel.once = cancel.once.or(extra.once);
         self.cancel_deployment_telling(id, cancel, caller, |_| extra.audit)
             .await
     }
@@ -94,8 +99,10 @@ impl Control {
         let settings = self.commit_settings().clone();
         let target = app.clone();
         let own = id.clone();
+        let (control, once) = (self.clone(), cancel.once);
         let (committed, mut record) = self
             .write(move |tx| {
+                control.claim(tx, once.as_ref())?;
                 let was_restoring = recorded(tx, &own)?.release.is_restoring();
                 let committed = apply(tx, &target, &input, Some(&settings))?;
                 let record = recorded(tx, &own)?;

@@ -36,8 +36,10 @@ impl Control {
         let id = command.task.clone();
         let settings = self.commit_settings().clone();
         let owner = app.clone();
+        let control = self.clone();
         let committed = self
             .write(move |tx| {
+                control.claim(tx, extra.once.as_ref())?;
                 let mut record = live_app(tx, &owner)?;
                 record.last_task_sequence += 1;
                 command.sequence = record.last_task_sequence;

@@ -1,8 +1,11 @@
 //! Requests that are sent again: what was made once is found, not made twice.
 
+use windlass_control::commands::cancel_deployment::Cancel;
 use windlass_control::once::{Once, OnceKeys, Request};
 use windlass_control::{Error, Extra};
-use windlass_engine::id::AppId;
+use windlass_engine::id::{AppId, ReleaseId};
+use windlass_engine::release::Release;
+use windlass_engine::strategy::Strategy;
 
 use crate::world::{World, caller};
 
@@ -77,4 +80,39 @@ async fn what_was_made_is_known_after_a_restart() {
     change(&world, &one, "first").await.expect("is made");
     let world = world.reopen(|_| {}).await;
     assert_eq!(made(&world, &one).as_deref(), Some("first"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_whose_answer_was_lost_is_found_after_its_outcome() {
+    let world = World::start(1).await;
+    let strategy = Strategy::Canary {
+        weights: vec![50],
+        max_in_flight: 1,
+    };
+    world.deploy("r1", strategy).await;
+    let id = ReleaseId::from("r1");
+    let one = keys(b"cancel", None);
+    let extra = || Extra {
+        once: Some(Once {
+            keys: one.clone(),
+            made: b"r1".to_vec(),
+        }),
+        ..Extra::default()
+    };
+    world
+        .control
+        .cancel_deployment(&id, Cancel::default(), &caller(), extra())
+        .await
+        .expect("is canceled");
+    world
+        .until("it is over", |state| {
+            state.release(&id).is_none_or(Release::is_finalized)
+        })
+        .await;
+    assert_eq!(made(&world, &one).as_deref(), Some("r1"));
+    let again = world
+        .control
+        .cancel_deployment(&id, Cancel::default(), &caller(), extra())
+        .await;
+    assert!(matches!(again, Err(Error::Repeated { made }) if made == b"r1"));
 }

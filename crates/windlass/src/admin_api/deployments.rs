@@ -90,7 +90,11 @@ pub(super) async fn cancel(
         (true, true) => Urgency::AcceptOutage,
         (false, true) => return Err(Refusal::bad("--accept-outage needs --now")),
     };
-    let cancel = Cancel { reason, urgency };
+    let cancel = Cancel {
+        reason,
+        urgency,
+        once: None,
+    };
     let caller = Caller::from(&peer.principal());
     let text = ordered(
         "Cancelling deployment",
