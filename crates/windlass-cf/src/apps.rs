@@ -364,8 +364,11 @@ pub(crate) fn shown(cf: &CfState, place: &Place) -> ApiResult<Value> {
 /// Refuses buildpacks that do not exist.
 pub(crate) fn check_buildpacks(cf: &CfState, names: &[String]) -> ApiResult<()> {
     cf.control.buildpacks().check(names).map_err(|_| {
-        let known = cf.control.buildpacks().names();
-        let unknown = names.iter().find(|name| !known.contains(&name.as_str()));
+        let is_known = |name: &&String| {
+            let name = std::slice::from_ref(*name);
+            cf.control.buildpacks().check(name).is_ok()
+        };
+        let unknown = names.iter().find(|name| !is_known(name));
         ApiError::unprocessable(format!(
             "Buildpack \"{}\" must be an existing admin buildpack or a valid git URI",
             crate::checks::echo(unknown.map_or("", String::as_str))

@@ -15,10 +15,18 @@ use crate::query::{ListQuery, ListSpec};
 use crate::server::CfState;
 use crate::{stacks, time};
 
-/// Name of the built-in buildpack.
-pub(crate) const BINARY: &str = "binary_buildpack";
-/// Its guid, the same in every installation.
-const GUID: &str = "2c3a1f3a-4a53-4c67-8d5a-0f6a2b7e9c02";
+/// The built-in buildpacks in the order of detection: names that clients know, and guids that are the
+/// same in every installation.
+const BUILT_IN: [(&str, &str); 5] = [
+    (
+        "staticfile_buildpack",
+        "5c1f0a52-6b0e-4d53-9a57-3f1f3f6f1e11",
+    ),
+    ("nodejs_buildpack", "0d5b7c1e-9f0c-4c39-8a2d-6c2f4f0f5b22"),
+    ("go_buildpack", "8e2a4b7d-1c3f-4e68-b1d9-7a9c5d2e3c33"),
+    ("python_buildpack", "b7f3d9c4-2e5a-4f71-8c6b-1d4e8f9a0d44"),
+    ("binary_buildpack", "2c3a1f3a-4a53-4c67-8d5a-0f6a2b7e9c02"),
+];
 const LIST: ListSpec = ListSpec {
     filters: &["names", "stacks", "lifecycle"],
     order: &["position"],
@@ -36,18 +44,19 @@ pub(crate) fn routes() -> Router<CfState> {
         .route("/v3/buildpacks/{guid}/upload", post(built_in_only))
 }
 
-fn to_wire(urls: &Urls) -> Value {
-    let path = format!("/v3/buildpacks/{GUID}");
+fn to_wire(urls: &Urls, index: usize) -> Value {
+    let (name, guid) = BUILT_IN[index];
+    let path = format!("/v3/buildpacks/{guid}");
     json!({
-        "guid": GUID,
+        "guid": guid,
         "created_at": time::rfc3339(Stamps::default().created_at),
         "updated_at": time::rfc3339(Stamps::default().updated_at),
-        "name": BINARY,
+        "name": name,
         "stack": stacks::NAME,
         "lifecycle": "buildpack",
         "state": "READY",
         "filename": null,
-        "position": 1,
+        "position": index + 1,
         "enabled": true,
         "locked": true,
         "metadata": { "labels": {}, "annotations": {} },
@@ -64,18 +73,15 @@ async fn list(
     RawQuery(raw): RawQuery,
 ) -> ApiResult<Json<Value>> {
     let query = ListQuery::parse(raw.as_deref(), &LIST)?;
-    let shown = query.accepts_row(GUID, Stamps::default(), None)
-        && query.accepts("names", BINARY)
-        && query.accepts("stacks", stacks::NAME)
-        && query.accepts("lifecycle", "buildpack");
-    let part = Page::cut(
-        if shown {
-            vec![to_wire(cf.urls())]
-        } else {
-            Vec::new()
-        },
-        &query,
-    );
+    let shown = |(name, guid): (&str, &str)| {
+        query.accepts_row(guid, Stamps::default(), None)
+            && query.accepts("names", name)
+            && query.accepts("stacks", stacks::NAME)
+            && query.accepts("lifecycle", "buildpack")
+    };
+    let rows = (0..BUILT_IN.len()).filter(|index| shown(BUILT_IN[*index]));
+    let rows = rows.map(|index| to_wire(cf.urls(), index)).collect();
+    let part = Page::cut(rows, &query);
     Ok(Json(page::list(
         cf.urls(),
         "/v3/buildpacks",
@@ -91,12 +97,25 @@ async fn show(
     _caller: Authenticated,
     Guid(guid): Guid,
 ) -> ApiResult<Json<Value>> {
-    if guid != GUID {
-        return Err(ApiError::not_found("Buildpack"));
-    }
-    Ok(Json(to_wire(cf.urls())))
+    let index = BUILT_IN.iter().position(|(_, known)| *known == guid);
+    let index = index.ok_or_else(|| ApiError::not_found("Buildpack"))?;
+    Ok(Json(to_wire(cf.urls(), index)))
 }
 
 async fn built_in_only(_caller: Authenticated) -> ApiError {
     ApiError::not_supported("Buildpacks are built in; custom ones can't be uploaded")
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_control::staging::BUILT_IN as BUILDPACKS;
+
+    use super::BUILT_IN;
+
+    #[test]
+    fn all_buildpacks_are_shown_under_names_that_they_answer_to() {
+        let shown: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+        let known: Vec<_> = BUILDPACKS.iter().map(|pack| pack.aliases[0]).collect();
+        assert_eq!(shown, known);
+    }
 }

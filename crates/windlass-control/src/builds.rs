@@ -1,17 +1,19 @@
 //! Staging runs: how one is started, and what is taken in when it has ended.
 
+mod source;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::json;
 use windlass_engine::app::AppState;
-use windlass_engine::build::{Build, BuildOutcome, BuildSource};
+use windlass_engine::build::{Build, BuildOutcome};
 use windlass_engine::configuration::Configuration;
-use windlass_engine::id::{AppId, BuildId, ReleaseId, TaskId};
+use windlass_engine::id::{AppId, BuildId, ComponentName, ReleaseId, TaskId};
 use windlass_engine::instance::{ExitReason, RunExit};
 use windlass_engine::limits::BUILD_GRACE_MS;
 use windlass_engine::records::{
-    AppRecord, Artifact, ArtifactState, BuildRecord, BuildRecordState, Metadata, Package, Stamps,
+    AppRecord, Artifact, ArtifactState, BuildRecord, BuildRecordState, Metadata, Stamps,
 };
 use windlass_runtime::{Command, LaunchSpec, ProcessSpec, RunKind};
 use windlass_store::{Column, Filter, ReleaseRow, TaskRow, Tx};
@@ -23,7 +25,9 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::launch::{Common, Run, limits};
 use crate::run_name::RunName;
-use crate::staging::{CollectError, StagedDroplet, StagingRequest, collect, prepare};
+use crate::staging::{
+    CollectError, SitePlan, StagedDroplet, StagingRequest, collect, fetched_commit, prepare,
+};
 
 /// Stack that applications are told.
 pub(crate) const STACK: &str = "cflinuxfs4";
@@ -45,15 +49,29 @@ impl Control {
         let row: Option<BuildRecord> = self
             .store()
             .read(|reader| Ok::<_, Error>(reader.get(id)?))?;
-        let buildpacks = row.map(|row| row.buildpacks).unwrap_or_default();
+        let row = row.ok_or_else(missing)?;
+        let settings = &row.settings;
+        let mut buildpacks = row.buildpacks.clone();
+        buildpacks.extend(settings.environment.clone());
+        let variables = if row.component.is_some() {
+            settings.env.clone()
+        } else {
+            let mut variables = state.configuration.env.clone();
+            variables.extend(settings.env.clone());
+            variables
+        };
         let run_dir = self.run_dir(&name.to_string());
         let request = StagingRequest {
-            package: self.package_digest(build)?,
-            cache: self.build_cache(&record.id)?,
+            source: self.staging_source(build, &row, &run_dir)?,
+            cache: self.build_cache(&cache_key(&record.id, row.component.as_ref()))?,
             buildpacks,
-            env_names: state.configuration.env.keys().cloned().collect(),
+            env_names: variables.keys().cloned().collect(),
             owner: self.owner(&record.id)?,
             limits: ArchiveLimits::PACKAGE,
+            build_command: settings.build_command.clone(),
+            site: settings.static_site.then(|| SitePlan {
+                output_dir: settings.output_dir.clone(),
+            }),
         };
         let plan = {
             let (blobs, packs) = (self.blobs().clone(), self.buildpacks().clone());
@@ -64,8 +82,11 @@ impl Control {
                 .map_err(|error| Error::Conflict(error.to_string()))?
         };
         let directories = plan.directories();
+        if let Some(fetch) = plan.fetch.filter(|fetch| fetch.ssh.is_some()) {
+            self.offer_ssh(&fetch.url, &directories, self.owner(&record.id)?)?;
+        }
         let configuration = Configuration {
-            env: state.configuration.env.clone(),
+            env: variables,
             ..Configuration::default()
         };
         let run = Run {
@@ -77,6 +98,9 @@ impl Control {
         let mut env: BTreeMap<String, String> =
             self.environment(record, &configuration, &directories, &run)?;
         env.insert("CF_STACK".to_owned(), STACK.to_owned());
+        if let Some(command) = &settings.build_command {
+            env.insert("WINDLASS_BUILD_COMMAND".to_owned(), command.clone());
+        }
         let program = std::env::current_exe().map_err(Error::internal)?;
         let process = ProcessSpec {
             name: "staging".to_owned(),
@@ -102,26 +126,7 @@ impl Control {
             grace_ms: BUILD_GRACE_MS,
             limits,
         };
-        let mut spec = self.spec(common, vec![process])?;
-        spec.readable.push(program);
-        Ok(spec)
-    }
-
-    fn package_digest(&self, build: &Build) -> Result<Digest, Error> {
-        let BuildSource::Package(package) = &build.source else {
-            return Err(Error::Conflict(
-                "building from git is not there yet".to_owned(),
-            ));
-        };
-        let package: Package = self
-            .store()
-            .read(|reader| Ok::<_, Error>(reader.get(package)?))?
-            .ok_or(Error::NotFound { what: "package" })?;
-        package
-            .blob
-            .as_deref()
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| Error::Conflict("the package has no content".to_owned()))
+        self.spec(common, vec![process])
     }
 
     /// Forgets what stagings of an app kept for the next one. A staging that runs now leaves its
@@ -130,14 +135,19 @@ impl Control {
     /// # Errors
     /// [`Error::Internal`].
     pub async fn clear_build_cache(&self, app: &AppId) -> Result<(), Error> {
-        let key = cache_key(app);
-        self.write(move |tx| Ok(tx.delete_meta(&key)?)).await
+        let key = cache_key(app, None);
+        self.write(move |tx| {
+            tx.delete_meta(&key)?;
+            Ok(tx.delete_meta_below(&format!("{key}/"))?)
+        })
+        .await
     }
 
-    pub(crate) fn build_cache(&self, app: &AppId) -> Result<Option<Digest>, Error> {
+    /// The cache under a key of [`cache_key`].
+    pub(crate) fn build_cache(&self, key: &str) -> Result<Option<Digest>, Error> {
         let text: Option<String> = self
             .store()
-            .read(|reader| Ok::<_, Error>(reader.meta(&cache_key(app))?))?;
+            .read(|reader| Ok::<_, Error>(reader.meta(key)?))?;
         let digest: Option<Digest> = text.and_then(|text| text.parse().ok());
         Ok(digest.filter(|digest| self.blobs().contains(digest)))
     }
@@ -182,10 +192,11 @@ impl Control {
             | ExitReason::LaunchFailed
             | ExitReason::Lost => Err((failure_id(exit.reason).to_owned(), exit.describe())),
         };
+        let commit = self.fetched_commit(&row, name).await;
         let (outcome, artifact) = match (staged, build) {
             (Ok(droplet), Some(build)) => (
                 BuildOutcome::Built,
-                Some(artifact_record(&row, &build, &droplet)),
+                Some(artifact_record(&row, &build, &droplet, commit.clone())),
             ),
             (Ok(_), None) => (BuildOutcome::Canceled, None),
             (Err((id, text)), _) => (BuildOutcome::Failed { id, text }, None),
@@ -193,6 +204,7 @@ impl Control {
         let cache = artifact.as_ref().and_then(|(_, cache)| *cache);
         let artifact = artifact.map(|(artifact, _)| artifact);
         let (build_id, wall) = (id.clone(), clock::wall());
+        let component = row.component.clone();
         self.end_build(
             &app.clone(),
             id,
@@ -200,12 +212,24 @@ impl Control {
             Some(outcome),
             move |tx, committed| {
                 if let Some(cache) = cache {
-                    tx.put_meta(&cache_key(&app), &cache.to_string())?;
+                    let key = cache_key(&app, component.as_ref());
+                    tx.put_meta(&key, &cache.to_string())?;
                 }
+                note_commit(tx, &build_id, commit)?;
                 settle_record(tx, &build_id, &committed.state, artifact, wall)
             },
         )
         .await
+    }
+
+    /// The commit that a run of a build from git has fetched.
+    async fn fetched_commit(&self, row: &BuildRecord, run: &str) -> Option<String> {
+        row.git.as_ref()?;
+        let run_dir = self.run_dir(run);
+        tokio::task::spawn_blocking(move || fetched_commit(&run_dir))
+            .await
+            .ok()
+            .flatten()
     }
 
     async fn collect(&self, run: &str) -> Result<StagedDroplet, (String, String)> {
@@ -260,8 +284,15 @@ impl Control {
     }
 }
 
-pub(crate) fn cache_key(app: &AppId) -> String {
-    format!("build_cache/{app}")
+/// Beginning of the names of all rows that hold a build cache.
+pub(crate) const CACHES: &str = "build_cache/";
+
+/// Name of the row that holds the build cache of an app or of one of its components.
+pub(crate) fn cache_key(app: &AppId, component: Option<&ComponentName>) -> String {
+    match component {
+        None => format!("{CACHES}{app}"),
+        Some(component) => format!("{CACHES}{app}/{component}"),
+    }
 }
 
 fn failure_id(reason: ExitReason) -> &'static str {
@@ -281,6 +312,7 @@ fn artifact_record(
     row: &BuildRecord,
     build: &Build,
     droplet: &StagedDroplet,
+    commit: Option<String>,
 ) -> (Artifact, Option<Digest>) {
     let buildpacks = droplet
         .result
@@ -307,11 +339,23 @@ fn artifact_record(
         buildpacks,
         stack: Some(STACK.to_owned()),
         execution_metadata: droplet.result.execution_metadata.clone(),
-        commit: None,
+        commit,
         metadata: Metadata::default(),
         stamps: Stamps::default(),
     };
     (artifact, droplet.cache)
+}
+
+/// A build knows its commit as soon as its run has told.
+fn note_commit(tx: &mut Tx<'_>, id: &BuildId, commit: Option<String>) -> Result<(), Error> {
+    let (Some(commit), Some(mut row)) = (commit, tx.get::<BuildRecord>(id)?) else {
+        return Ok(());
+    };
+    if let Some(git) = &mut row.git {
+        git.commit = Some(commit);
+        tx.put(&row)?;
+    }
+    Ok(())
 }
 
 /// Writes the record of a build as the engine has decided, and its artifact if it has one.

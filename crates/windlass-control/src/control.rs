@@ -19,6 +19,7 @@ use crate::commit::{CommitSettings, Committed, apply};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::once::{Delivered, Once};
+use crate::runtimes::Runtimes;
 use crate::secrets::Secrets;
 use crate::settings::ControlSettings;
 use crate::sources::Sources;
@@ -217,6 +218,13 @@ impl Control {
     /// The buildpacks.
     pub fn buildpacks(&self) -> &Buildpacks {
         &self.inner.buildpacks
+    }
+
+    /// The machine's language runtimes, as they are now.
+    pub(crate) fn runtimes(&self) -> Runtimes {
+        let settings = self.settings();
+        let home = settings.home.as_deref();
+        Runtimes::find(&settings.search_path, home, settings.isolation.uid)
     }
 
     /// Git sources.

@@ -148,6 +148,8 @@ impl Control {
         let run = common.name.to_string();
         let app = &common.record.id;
         let mut token = [0u8; 16];
+        let mut readable = self.runtimes().readable;
+        readable.push(std::env::current_exe().map_err(Error::internal)?);
         getrandom::fill(&mut token).map_err(Error::internal)?;
         Ok(LaunchSpec {
             protocol: PROTOCOL,
@@ -163,7 +165,7 @@ impl Control {
             isolation: self.settings().isolation,
             uid: self.owner(app)?.map(|owner| owner.uid),
             uid_exclusive: false,
-            readable: Vec::new(),
+            readable,
             writable: Vec::new(),
             port: None,
             health: HealthCheck::process(),

@@ -36,6 +36,7 @@ mod retention;
 pub mod routes;
 mod routing;
 pub mod run_name;
+mod runtimes;
 pub mod secrets;
 pub mod services;
 pub mod settings;

@@ -19,7 +19,7 @@ use windlass_store::{
 };
 
 use crate::blobs::Digest;
-use crate::builds::cache_key;
+use crate::builds::{CACHES, cache_key};
 use crate::clock;
 use crate::commit::write;
 use crate::control::Control;
@@ -72,7 +72,7 @@ impl Control {
             }
         }
         self.sweep_secrets(&states).await?;
-        self.sweep_blobs(&states).await?;
+        self.sweep_blobs().await?;
         let (logs, now) = (self.settings().logs_dir(), SystemTime::now());
         let live = self.live_runs().await;
         tokio::task::spawn_blocking(move || sweep_logs(&logs, &live, now))
@@ -276,7 +276,9 @@ impl Control {
         }
         let app = app.clone();
         write(self.store(), move |tx| {
-            tx.delete_meta(&cache_key(&app))?;
+            let cache = cache_key(&app, None);
+            tx.delete_meta(&cache)?;
+            tx.delete_meta_below(&format!("{cache}/"))?;
             tx.delete_app_state(&app)?;
             tx.release_uid(&app)?;
             tx.delete::<AppRecord>(&app)?;
@@ -285,7 +287,7 @@ impl Control {
         .await
     }
 
-    async fn sweep_blobs(&self, states: &[AppState]) -> Result<(), Error> {
+    async fn sweep_blobs(&self) -> Result<(), Error> {
         const PAGE: u32 = 1_000;
         let mut referenced: HashSet<Digest> = HashSet::new();
         let mut after: Option<String> = None;
@@ -300,8 +302,18 @@ impl Control {
             after = Some(last);
         }
         let droplets = referenced.clone();
-        for state in states {
-            referenced.extend(self.build_cache(&state.app)?);
+        let mut after = String::new();
+        loop {
+            let page: Vec<String> = self
+                .store()
+                .read(|reader| Ok::<_, Error>(reader.meta_keys(CACHES, &after, PAGE)?))?;
+            let Some(last) = page.last() else {
+                break;
+            };
+            after.clone_from(last);
+            for key in &page {
+                referenced.extend(self.build_cache(key)?);
+            }
         }
         let min_age = Duration::from_secs(BLOB_AGE_SECS);
         self.blobs()

@@ -44,6 +44,10 @@ pub struct ControlSettings {
     pub retention_days: u32,
     /// Git sources.
     pub sources: SourceSettings,
+    /// Directories in which language runtimes are looked for beside the usual ones.
+    pub search_path: Vec<PathBuf>,
+    /// Home of the user that runs Windlass.
+    pub home: Option<PathBuf>,
 }
 
 impl ControlSettings {
@@ -67,6 +71,8 @@ impl ControlSettings {
             acknowledge_wait_ms: 100,
             retention_days: 31,
             sources: SourceSettings::default(),
+            search_path: Vec::new(),
+            home: None,
         }
     }
 

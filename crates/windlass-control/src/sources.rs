@@ -7,12 +7,14 @@
 
 mod address;
 mod branch;
+mod fetch;
 mod git;
 mod head;
 mod output;
 mod redirect;
 mod remote;
 mod ssh;
+mod ssh_bridge;
 mod url;
 mod webhook;
 
@@ -24,7 +26,10 @@ use tokio::sync::Semaphore;
 
 pub use address::{AddressRefusal, AddressRules};
 pub use branch::{check_branch, check_commit};
+pub use fetch::{FetchLimits, FetchPlan};
+pub(crate) use fetch::{fetch, source_directory};
 pub use remote::Remote;
+pub use ssh_bridge::ssh_bridge_main;
 pub use url::{Scheme, SourceUrl, UrlError};
 pub use webhook::{Push, WEBHOOK_BODY_BYTES, WebhookError};
 
@@ -57,8 +62,9 @@ impl Provider {
     }
 }
 
-/// A text that no log shows.
-#[derive(Clone, PartialEq, Eq, Default)]
+/// A text that no log shows. Its serialized form is the text: it goes through pipes only.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Hidden(String);
 
 impl Hidden {

@@ -1,4 +1,5 @@
-//! Staging: from an uploaded package to a droplet, by the classic buildpack contract.
+//! Staging: from an uploaded package or a git repository to a droplet, by the classic buildpack
+//! contract.
 //!
 //! Three parts, two of them in the server and one in the sandbox:
 //! [`prepare`] lays out the directories of one run, [`stage_main`] runs there as the program of the
@@ -7,6 +8,7 @@
 //! [`launch_command`] is the other end: how a process of a droplet is started.
 
 mod assemble;
+mod build_command;
 mod buildpacks;
 mod collect;
 mod droplets;
@@ -17,19 +19,22 @@ mod prepare;
 mod procfile;
 mod result;
 mod script;
+mod site;
 mod stage;
 mod yaml;
 
+#[cfg(test)]
+mod languages;
 #[cfg(test)]
 mod whole;
 
 pub use assemble::{AssembleError, Package, PackageUpload, Resource, assemble_package};
 pub use buildpacks::{BUILT_IN, BuildpackError, Buildpacks};
-pub use collect::{CollectError, StagedDroplet, collect};
+pub use collect::{CollectError, StagedDroplet, collect, fetched_commit};
 pub use droplets::Droplets;
 pub use launch::{LaunchCommand, launch_command, launch_environment};
-pub use plan::{PlannedBuildpack, Selection, StagingPlan, WorkDirectories};
-pub use prepare::{PrepareError, StagingRequest, prepare};
+pub use plan::{PlannedBuildpack, Selection, SitePlan, StagingPlan, WorkDirectories};
+pub use prepare::{PrepareError, StagingRequest, StagingSource, prepare};
 pub use procfile::{ProcfileError, parse_procfile};
 pub use result::{
     FailureId, LifecycleFailure, Sidecar, StagedBuildpack, StagingEnd, StagingOutcome,

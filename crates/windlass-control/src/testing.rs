@@ -3,6 +3,8 @@
 //! It answers at once, keeps what it was told to run, and lets a test decide what becomes healthy
 //! and what ends. Store, engine, router link and APIs are the real ones.
 
+mod git_server;
+
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -19,6 +21,7 @@ use crate::control::{Control, Parts};
 use crate::error::Error;
 use crate::secrets::Secrets;
 use crate::settings::ControlSettings;
+pub use git_server::{GitServer, Repository, git};
 
 /// Observations that may wait.
 const QUEUE: usize = 65_536;

@@ -134,6 +134,22 @@ impl<'a> Reader<'a> {
         self.one("meta", "SELECT value FROM meta WHERE key = ?", [key])
     }
 
+    /// Keys of values of the installation that begin with `prefix`, in their order, at most `limit`,
+    /// beginning after `after`.
+    pub fn meta_keys(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        self.column(
+            "meta",
+            "SELECT key FROM meta WHERE key > ?2 AND substr(key, 1, length(?1)) = ?1
+             ORDER BY key LIMIT ?3",
+            (prefix, after, limit),
+        )
+    }
+
     /// Digests of blobs that a package or an artifact refers to, in their order, at most `limit`,
     /// beginning after `after`.
     pub fn blobs(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {

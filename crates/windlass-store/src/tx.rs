@@ -132,6 +132,12 @@ impl<'a> Tx<'a> {
             .map(drop)
     }
 
+    /// Deletes all values of the installation whose key begins with `prefix`.
+    pub fn delete_meta_below(&mut self, prefix: &str) -> Result<(), StoreError> {
+        let sql = "DELETE FROM meta WHERE substr(key, 1, length(?1)) = ?1";
+        self.execute("meta", sql, [prefix]).map(drop)
+    }
+
     /// Runs a statement; says how many rows it changed.
     pub(crate) fn execute(
         &self,

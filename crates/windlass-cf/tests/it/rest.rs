@@ -40,9 +40,17 @@ async fn feature_flags_have_defaults_until_they_are_set() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stacks_buildpacks_and_variable_groups_are_for_reading() {
     let world = World::start().await;
-    for (list, name) in [("stacks", "cflinuxfs4"), ("buildpacks", "binary_buildpack")] {
+    let buildpacks = [
+        "staticfile_buildpack",
+        "nodejs_buildpack",
+        "go_buildpack",
+        "python_buildpack",
+        "binary_buildpack",
+    ];
+    for (list, names) in [("stacks", &["cflinuxfs4"][..]), ("buildpacks", &buildpacks)] {
+        let name = names[0];
         let listed = world.get("admin", &format!("/v3/{list}")).await;
-        assert_eq!(listed.column("name"), [name]);
+        assert_eq!(listed.column("name"), names);
         let guid = listed.column("guid").remove(0);
         assert_eq!(
             world.get("admin", &format!("/v3/{list}/{guid}")).await.body["name"],

@@ -16,8 +16,8 @@ use crate::staging::{WorkDirectories, launch_environment};
 
 /// Open files that an application is told it may have.
 const FILE_DESCRIPTORS: u32 = 16_384;
-/// Where programs are looked up.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// Variable that names this program, which serves static files inside of runs.
+const PROGRAM: &str = "WINDLASS_PROGRAM";
 /// Text encoding of applications.
 const LANG: &str = "en_US.UTF-8";
 /// Name of the user inside, as applications expect it.
@@ -59,7 +59,7 @@ impl Control {
         run: &Run<'_>,
     ) -> Result<BTreeMap<String, String>, Error> {
         let mut env = BTreeMap::from([
-            ("PATH".to_owned(), PATH.to_owned()),
+            ("PATH".to_owned(), self.runtimes().path()),
             ("LANG".to_owned(), LANG.to_owned()),
             ("USER".to_owned(), USER.to_owned()),
         ]);
@@ -67,6 +67,8 @@ impl Control {
         env.extend(launch_environment(directories));
         let own_memory_mb = run.memory_mb.saturating_sub(run.sidecar_memory_mb);
         env.insert("MEMORY_LIMIT".to_owned(), format!("{own_memory_mb}m"));
+        let program = std::env::current_exe().map_err(Error::internal)?;
+        env.insert(PROGRAM.to_owned(), program.display().to_string());
         let application = self.vcap_application(record, run)?;
         env.insert("VCAP_APPLICATION".to_owned(), application.to_string());
         let services = self.vcap_services(&configuration.bindings)?;

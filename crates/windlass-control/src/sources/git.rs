@@ -147,6 +147,11 @@ pub(super) fn failure(remote: &Remote, branch: &str, lines: &[String]) -> Source
         let branch = branch.to_owned();
         return SourceError::NoBranch { url, branch };
     }
+    if says("Could not read from remote repository") {
+        let words = "it can't be read by ssh: the key, the host's key or the name is wrong, and the \
+                     server's log says which";
+        return SourceError::Git(words.to_owned());
+    }
     let last = lines
         .iter()
         .rev()

@@ -14,28 +14,59 @@ use super::{BUILDPACKS, Selection};
 pub struct BuiltIn {
     /// Its name; also its directory.
     pub name: &'static str,
-    /// Another name under which users know it.
-    pub alias: &'static str,
+    /// Other names under which users know it.
+    pub aliases: &'static [&'static str],
     scripts: &'static [(&'static str, &'static str)],
 }
 
+macro_rules! script {
+    ($name:literal, $script:literal) => {
+        (
+            $script,
+            include_str!(concat!("../../buildpacks/", $name, "/bin/", $script)),
+        )
+    };
+}
+
+macro_rules! scripts {
+    ($name:literal) => {
+        &[
+            script!($name, "detect"),
+            script!($name, "supply"),
+            script!($name, "finalize"),
+            script!($name, "release"),
+        ]
+    };
+}
+
 /// All of them, in the order of detection.
-pub const BUILT_IN: &[BuiltIn] = &[BuiltIn {
-    name: "binary",
-    alias: "binary_buildpack",
-    scripts: &[
-        ("detect", include_str!("../../buildpacks/binary/bin/detect")),
-        ("supply", include_str!("../../buildpacks/binary/bin/supply")),
-        (
-            "finalize",
-            include_str!("../../buildpacks/binary/bin/finalize"),
-        ),
-        (
-            "release",
-            include_str!("../../buildpacks/binary/bin/release"),
-        ),
-    ],
-}];
+pub const BUILT_IN: &[BuiltIn] = &[
+    BuiltIn {
+        name: "staticfile",
+        aliases: &["staticfile_buildpack", "html"],
+        scripts: scripts!("staticfile"),
+    },
+    BuiltIn {
+        name: "node",
+        aliases: &["nodejs_buildpack", "nodejs", "node-js"],
+        scripts: scripts!("node"),
+    },
+    BuiltIn {
+        name: "go",
+        aliases: &["go_buildpack"],
+        scripts: scripts!("go"),
+    },
+    BuiltIn {
+        name: "python",
+        aliases: &["python_buildpack"],
+        scripts: scripts!("python"),
+    },
+    BuiltIn {
+        name: "binary",
+        aliases: &["binary_buildpack"],
+        scripts: scripts!("binary"),
+    },
+];
 
 /// Why buildpacks cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +162,7 @@ impl Buildpacks {
             return Err(BuildpackError::TooMany { limit: BUILDPACKS });
         }
         let find = |name: &String| {
-            let built_in = BUILT_IN.iter().find(|b| b.name == name || b.alias == name);
+            let built_in = BUILT_IN.iter().find(|b| b.answers_to(name));
             built_in
                 .map(|built_in| self.installed(built_in, name))
                 .ok_or_else(|| BuildpackError::Unknown {
@@ -152,6 +183,10 @@ impl Buildpacks {
 }
 
 impl BuiltIn {
+    fn answers_to(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+
     fn digest(&self) -> String {
         let mut sha256 = Sha256::new();
         for (name, content) in self.scripts {
@@ -212,7 +247,7 @@ mod tests {
         let error = buildpacks.check(&["../evil".to_owned()]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no buildpack \"../evil\"; there are: binary"
+            "there is no buildpack \"../evil\"; there are: staticfile, node, go, python, binary"
         );
         let many = vec!["binary".to_owned(); 17];
         assert!(matches!(

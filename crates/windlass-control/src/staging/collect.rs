@@ -11,6 +11,7 @@ use crate::archive::{
     ArchiveError, ArchiveLimits, ExtractOptions, LinkPolicy, PackItem, pack_tar_gz,
 };
 use crate::blobs::{BlobError, Blobs, Digest, Stored};
+use crate::sources::check_commit;
 
 /// A droplet that is in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +130,25 @@ fn store_cache(blobs: &Blobs, directory: &Path) -> Option<Digest> {
     }
 }
 
+/// The commit that a run has fetched, also when it failed later. Blocking.
+pub fn fetched_commit(run_dir: &Path) -> Option<String> {
+    let outcome = read_outcome(&WorkDirectories::new(run_dir)).ok()?;
+    outcome.commit.filter(|commit| check_commit(commit).is_ok())
+}
+
 fn read_result(directories: &WorkDirectories) -> Result<StagingResult, CollectError> {
+    match read_outcome(directories)?.end {
+        StagingEnd::Failed(failure) => Err(CollectError::Failed(failure.shortened())),
+        StagingEnd::Staged(result) => {
+            result
+                .check()
+                .map_err(|problem| CollectError::BadResult(problem.to_owned()))?;
+            Ok(result)
+        }
+    }
+}
+
+fn read_outcome(directories: &WorkDirectories) -> Result<StagingOutcome, CollectError> {
     // Neither a link into the server's own files nor a pipe that never ends.
     let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
     let file = &directories.result_file;
@@ -155,17 +174,7 @@ fn read_result(directories: &WorkDirectories) -> Result<StagingResult, CollectEr
     file.take(RESULT_BYTES)
         .read_to_end(&mut text)
         .map_err(|error| CollectError::BadResult(error.to_string()))?;
-    let outcome: StagingOutcome = serde_json::from_slice(&text)
-        .map_err(|error| CollectError::BadResult(error.to_string()))?;
-    match outcome.end {
-        StagingEnd::Failed(failure) => Err(CollectError::Failed(failure.shortened())),
-        StagingEnd::Staged(result) => {
-            result
-                .check()
-                .map_err(|problem| CollectError::BadResult(problem.to_owned()))?;
-            Ok(result)
-        }
-    }
+    serde_json::from_slice(&text).map_err(|error| CollectError::BadResult(error.to_string()))
 }
 
 /// JSON, which is YAML too.

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::build_command;
 use super::procfile::parse_procfile;
 use super::result::{FailureId, LifecycleFailure, Sidecar, StagedBuildpack, StagingResult};
 use super::script::{self, ScriptError};
+use super::site::make_site;
 use super::yaml::{self, Config, Launch, Release};
 use super::{BUILDPACKS, PlannedBuildpack, Selection, StagingPlan, WorkDirectories, YAML_BYTES};
 
@@ -26,12 +28,18 @@ pub(super) fn stage(plan: &StagingPlan) -> Result<StagingResult, LifecycleFailur
     make_directories(plan, &directories)?;
     let (buildpacks, detect_output) = choose(plan, &directories)?;
     let stage = Stage {
+        plan,
         directories: &directories,
         buildpacks,
     };
-    let result = stage.run(detect_output)?;
+    let mut result = stage.run(detect_output)?;
     stage.forget_unused_caches()?;
     let _ = fs::remove_dir_all(&directories.env);
+    if let Some(site) = &plan.site {
+        make_site(site, &directories)?;
+        result.process_types.clear();
+        return Ok(result);
+    }
     report(&result);
     Ok(result)
 }
@@ -64,6 +72,10 @@ fn choose(
                     Err(error) => say(&format!("buildpack {}: {error}", buildpack.name)),
                 }
             }
+            if plan.site.is_some() {
+                say("-----> Plain files: no buildpack is needed");
+                return Ok((Vec::new(), String::new()));
+            }
             let names: Vec<_> = plan.buildpacks.iter().map(|b| b.name.as_str()).collect();
             let message = format!(
                 "no buildpack recognised the application (tried: {}); name one, or add a Procfile",
@@ -75,23 +87,31 @@ fn choose(
 }
 
 struct Stage<'a> {
+    plan: &'a StagingPlan,
     directories: &'a WorkDirectories,
-    /// Never empty in a good plan; the last is the final one.
+    /// The last is the final one. None for a site of plain files only.
     buildpacks: Vec<PlannedBuildpack>,
 }
 
 impl Stage<'_> {
     fn run(&self, detect_output: String) -> Result<StagingResult, LifecycleFailure> {
         let Some((last, suppliers)) = self.buildpacks.split_last() else {
-            return Err(internal("the plan has no buildpacks"));
+            if self.plan.site.is_none() {
+                return Err(internal("the plan has no buildpacks"));
+            }
+            build_command::run(self.plan, self.directories, 0)?;
+            return Ok(StagingResult::default());
         };
         for (index, buildpack) in suppliers.iter().enumerate() {
             say(&format!("-----> Supplying {}", buildpack.name));
             let cache = self.cache(buildpack, false)?;
             run_script(buildpack, "supply", &self.arguments(&cache, index))?;
         }
-        let release = self.build_final(last, suppliers.len())?;
+        self.build_final(last, suppliers.len())?;
         self.collect_profile_scripts()?;
+        build_command::run(self.plan, self.directories, self.buildpacks.len())?;
+        build_command::forget_variables(self.directories, self.buildpacks.len());
+        let release = self.release(last, suppliers.len())?;
         self.write_config_vars(release.config_vars.as_ref())?;
         let mut result = StagingResult {
             detect_output,
@@ -114,7 +134,7 @@ impl Stage<'_> {
         &self,
         buildpack: &PlannedBuildpack,
         index: usize,
-    ) -> Result<Release, LifecycleFailure> {
+    ) -> Result<(), LifecycleFailure> {
         let cache = self.cache(buildpack, true)?;
         let has = |name: &str| buildpack.directory.join("bin").join(name).exists();
         say(&format!("-----> Building with {}", buildpack.name));
@@ -137,6 +157,14 @@ impl Stage<'_> {
                 &[app.into(), cache.into(), env.into()],
             )?;
         }
+        Ok(())
+    }
+
+    fn release(
+        &self,
+        buildpack: &PlannedBuildpack,
+        index: usize,
+    ) -> Result<Release, LifecycleFailure> {
         // A launch.yml with processes takes the place of a release.
         if !self.launch_file(index)?.processes.is_empty() {
             return Ok(Release::default());
@@ -365,7 +393,7 @@ fn make_directories(
     Ok(())
 }
 
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     let mut chars = name.chars();
     let first = chars
         .next()
@@ -373,7 +401,7 @@ fn is_variable(name: &str) -> bool {
     first && chars.all(|c| c.is_ascii_alphanumeric() || c == '_') && name.len() <= 255
 }
 
-fn read_small(path: &Path) -> Result<Option<Vec<u8>>, LifecycleFailure> {
+pub(super) fn read_small(path: &Path) -> Result<Option<Vec<u8>>, LifecycleFailure> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -395,7 +423,7 @@ fn report(result: &StagingResult) {
     }
 }
 
-fn io(action: &str, path: &Path, error: &std::io::Error) -> LifecycleFailure {
+pub(super) fn io(action: &str, path: &Path, error: &std::io::Error) -> LifecycleFailure {
     internal(format!("cannot {action} {}: {error}", path.display()))
 }
 

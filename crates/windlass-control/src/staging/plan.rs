@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::sources::FetchPlan;
+
 /// The directories and files of one run, below `<run_dir>/work`, the only place that the run may
 /// write to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct WorkDirectories {
     pub plan_file: PathBuf,
     /// [`super::StagingResult`] as JSON.
     pub result_file: PathBuf,
+    /// The fetched repository, while it is fetched.
+    pub repository: PathBuf,
 }
 
 impl WorkDirectories {
@@ -44,6 +48,7 @@ impl WorkDirectories {
             buildpacks: work.join("buildpacks"),
             plan_file: work.join("plan.json"),
             result_file: work.join("result").join("result.json"),
+            repository: work.join("source.git"),
             work,
         }
     }
@@ -62,6 +67,22 @@ pub struct StagingPlan {
     pub buildpacks: Vec<PlannedBuildpack>,
     /// Names of the user's variables; their values come with the environment.
     pub env_names: Vec<String>,
+    /// What is to be fetched first; `None` = the application lies there already.
+    #[serde(default)]
+    pub fetch: Option<FetchPlan>,
+    /// A command of the user that runs after the buildpacks have built.
+    #[serde(default)]
+    pub build_command: Option<String>,
+    /// Set when the outcome is files to serve.
+    #[serde(default)]
+    pub site: Option<SitePlan>,
+}
+
+/// What a build of a static site takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SitePlan {
+    /// The directory with the files, below the application; `None` = a usual one, else all.
+    pub output_dir: Option<String>,
 }
 
 /// How buildpacks are chosen.

@@ -3,18 +3,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{BuildpackError, Buildpacks, PlannedBuildpack, StagingPlan, WorkDirectories};
+use super::{BuildpackError, Buildpacks, PlannedBuildpack, SitePlan, StagingPlan, WorkDirectories};
 use crate::archive::{
     ArchiveError, ArchiveLimits, ExtractOptions, LinkPolicy, Owner, copy_tree, extract_tar_gz,
     extract_zip, own_tree,
 };
 use crate::blobs::{BlobError, Blobs, Digest};
+use crate::sources::FetchPlan;
 
 /// What is to be staged.
 #[derive(Debug, Clone)]
 pub struct StagingRequest {
-    /// The package, a zip.
-    pub package: Digest,
+    /// What it is made of.
+    pub source: StagingSource,
     /// What the last staging of this application kept, if anything.
     pub cache: Option<Digest>,
     /// The buildpacks that the user named; empty = detect.
@@ -25,6 +26,19 @@ pub struct StagingRequest {
     pub owner: Option<Owner>,
     /// What the package may contain.
     pub limits: ArchiveLimits,
+    /// A command of the user that runs after the buildpacks have built.
+    pub build_command: Option<String>,
+    /// Set when the outcome is files to serve.
+    pub site: Option<SitePlan>,
+}
+
+/// What an application is made of.
+#[derive(Debug, Clone)]
+pub enum StagingSource {
+    /// A package, a zip in the store.
+    Package(Digest),
+    /// A git repository, which the run fetches.
+    Git(FetchPlan),
 }
 
 /// Why a run could not be prepared.
@@ -84,12 +98,18 @@ pub fn prepare(
     for directory in [app, cache, deps, profile, tmp, &directories.buildpacks] {
         fs::create_dir_all(directory).map_err(io(directory))?;
     }
-    let (package, _) = blobs.open_checked(&request.package)?;
-    let options = ExtractOptions {
-        limits: request.limits,
-        ..ExtractOptions::default()
+    let fetch = match &request.source {
+        StagingSource::Package(package) => {
+            let (package, _) = blobs.open_checked(package)?;
+            let options = ExtractOptions {
+                limits: request.limits,
+                ..ExtractOptions::default()
+            };
+            extract_zip(package, app, options).map_err(PrepareError::Package)?;
+            None
+        }
+        StagingSource::Git(plan) => Some(plan.clone()),
     };
-    extract_zip(package, app, options).map_err(PrepareError::Package)?;
     let options = ExtractOptions {
         limits: ArchiveLimits::DROPLET,
         links: LinkPolicy::InsideOrSystem,
@@ -113,6 +133,9 @@ pub fn prepare(
         selection,
         buildpacks: planned,
         env_names: request.env_names.clone(),
+        fetch,
+        build_command: request.build_command.clone(),
+        site: request.site.clone(),
     };
     let file = &directories.plan_file;
     let text = serde_json::to_vec_pretty(&plan)

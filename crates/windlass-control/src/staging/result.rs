@@ -12,6 +12,9 @@ use super::{BUILDPACKS, PROCESS_TYPES, is_command, is_process_type};
 pub struct StagingOutcome {
     /// Always 1.
     pub version: u32,
+    /// The commit that was fetched, also when what followed failed.
+    #[serde(default)]
+    pub commit: Option<String>,
     /// The result, or why there is none.
     #[serde(flatten)]
     pub end: StagingEnd,

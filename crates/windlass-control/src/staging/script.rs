@@ -1,6 +1,6 @@
 //! Runs one script of a buildpack.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -30,6 +30,25 @@ pub(super) enum ScriptError {
 pub(super) fn run<A: AsRef<OsStr>>(script: &Path, arguments: &[A]) -> Result<(), ScriptError> {
     let mut child = start(script, arguments, Stdio::inherit())?;
     finish(script, &mut child)
+}
+
+/// Runs a command with further variables; its output goes to the log.
+pub(super) fn run_command(
+    program: &Path,
+    arguments: &[String],
+    variables: Vec<(String, OsString)>,
+) -> Result<(), String> {
+    let status = Command::new(program)
+        .args(arguments)
+        .envs(variables)
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| format!("cannot be run: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("ended with {status}"))
+    }
 }
 
 /// Runs a script and takes its standard output; its errors go to the log.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use super::StagingPlan;
 use super::lifecycle::{say, stage};
 use super::result::{FailureId, LifecycleFailure, StagingEnd, StagingOutcome};
+use crate::sources::{SourceError, fetch};
 
 /// Bytes of a plan.
 const PLAN_BYTES: u64 = 1024 * 1024;
@@ -30,14 +31,30 @@ pub fn stage_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(USAGE_STATUS);
         }
     };
-    let end = match stage(&plan) {
-        Ok(result) => StagingEnd::Staged(result),
-        Err(failure) => StagingEnd::Failed(failure),
+    let (commit, end) = match fetched(&plan) {
+        Ok(commit) => match stage(&plan) {
+            Ok(result) => (commit, StagingEnd::Staged(result)),
+            Err(failure) => (commit, StagingEnd::Failed(failure)),
+        },
+        Err(error) => {
+            let failure = LifecycleFailure::new(FailureId::StagingError, error.to_string());
+            (None, StagingEnd::Failed(failure))
+        }
     };
-    finish(&plan, end)
+    finish(&plan, commit, end)
 }
 
-fn finish(plan: &StagingPlan, end: StagingEnd) -> ExitCode {
+/// The first phase of a build from git.
+fn fetched(plan: &StagingPlan) -> Result<Option<String>, SourceError> {
+    let Some(wanted) = &plan.fetch else {
+        return Ok(None);
+    };
+    let directories = plan.directories();
+    let (scratch, app) = (&directories.repository, &directories.app);
+    fetch(wanted, scratch, app, &mut |line| say(line)).map(Some)
+}
+
+fn finish(plan: &StagingPlan, commit: Option<String>, end: StagingEnd) -> ExitCode {
     let status = match &end {
         StagingEnd::Staged(_) => 0,
         StagingEnd::Failed(failure) => {
@@ -45,7 +62,11 @@ fn finish(plan: &StagingPlan, end: StagingEnd) -> ExitCode {
             failure.exit_status()
         }
     };
-    let outcome = StagingOutcome { version: 1, end };
+    let outcome = StagingOutcome {
+        version: 1,
+        commit,
+        end,
+    };
     match write_outcome(&plan.directories().result_file, &outcome) {
         Ok(()) => ExitCode::from(status),
         Err(error) => {

@@ -13,14 +13,14 @@ use crate::archive::ArchiveLimits;
 use crate::archive::testing::{entry, file, zip};
 use crate::blobs::{BlobLimits, Blobs, Digest, Resources, ResourcesLimits};
 
-struct World {
+pub(super) struct World {
     directory: tempfile::TempDir,
     blobs: Blobs,
     buildpacks: Buildpacks,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(directory.path().join("blobs"), BlobLimits::default()).unwrap();
         let buildpacks = Buildpacks::install(directory.path().join("buildpacks")).unwrap();
@@ -35,26 +35,28 @@ impl World {
         self.directory.path().join("run")
     }
 
-    fn work(&self) -> WorkDirectories {
+    pub(super) fn work(&self) -> WorkDirectories {
         WorkDirectories::new(&self.run_dir())
     }
 
-    fn request(&self, package: &[u8]) -> StagingRequest {
+    pub(super) fn request(&self, package: &[u8]) -> StagingRequest {
         StagingRequest {
-            package: self.blobs.put(package).unwrap().digest,
+            source: StagingSource::Package(self.blobs.put(package).unwrap().digest),
             cache: None,
             buildpacks: Vec::new(),
             env_names: Vec::new(),
             owner: None,
             limits: ArchiveLimits::PACKAGE,
+            build_command: None,
+            site: None,
         }
     }
 
-    fn prepare(&self, request: &StagingRequest) -> StagingPlan {
+    pub(super) fn prepare(&self, request: &StagingRequest) -> StagingPlan {
         prepare(&self.blobs, &self.buildpacks, request, &self.run_dir()).unwrap()
     }
 
-    fn stage(&self, request: &StagingRequest) -> Result<StagedDroplet, CollectError> {
+    pub(super) fn stage(&self, request: &StagingRequest) -> Result<StagedDroplet, CollectError> {
         self.prepare(request);
         self.run();
         collect(&self.blobs, &self.run_dir())
@@ -96,7 +98,7 @@ impl World {
         collect(&self.blobs, &self.run_dir())
     }
 
-    fn start(&self, droplet: &Digest, command: &str) -> String {
+    pub(super) fn start(&self, droplet: &Digest, command: &str) -> String {
         let root = self.directory.path().join("droplets");
         let droplets = Droplets::open(self.blobs.clone(), root, "boot-1").unwrap();
         let instance = self.directory.path().join("instance");
@@ -130,7 +132,7 @@ fn sample() -> Vec<u8> {
     ])
 }
 
-fn failure(result: Result<StagedDroplet, CollectError>) -> LifecycleFailure {
+pub(super) fn failure(result: Result<StagedDroplet, CollectError>) -> LifecycleFailure {
     match result {
         Err(CollectError::Failed(failure)) => failure,
         other => panic!("{other:?}"),
@@ -378,6 +380,7 @@ fn what_a_run_leaves_is_not_believed() {
     fs::create_dir_all(result.parent().unwrap()).unwrap();
     let good = StagingOutcome {
         version: 1,
+        commit: None,
         end: StagingEnd::Staged(StagingResult::default()),
     };
     fs::write(&secret, serde_json::to_vec(&good).unwrap()).unwrap();
@@ -399,6 +402,7 @@ fn what_a_run_leaves_is_not_believed() {
         .insert("../web".to_owned(), "x".to_owned());
     let evil = StagingOutcome {
         version: 1,
+        commit: None,
         end: StagingEnd::Staged(evil),
     };
     fs::write(&result, serde_json::to_vec(&evil).unwrap()).unwrap();
@@ -493,7 +497,7 @@ fn uploads_are_completed_from_known_files() {
     let rest = zip(&[entry(b"hello", 0o100_755, b"#!/bin/sh\n")]);
     let package = upload(Some(&rest), &resources).unwrap();
     let mut request = world.request(&rest);
-    request.package = package.digest;
+    request.source = StagingSource::Package(package.digest);
     world.prepare(&request);
     let app = world.work().app;
     assert_eq!(fs::read(app.join("Procfile")).unwrap(), content);
