@@ -186,6 +186,26 @@ The key file is not part of it: keep a copy of that elsewhere.")]
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    /// What git takes for ssh, inside a sandbox; started by git
+    #[command(hide = true, disable_help_flag = true)]
+    GitSsh {
+        /// Directory of the run.
+        #[arg(long, value_name = "DIR")]
+        directory: PathBuf,
+        /// What ssh would be told; this server knows it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+    /// Serves the files of an application on PORT, inside its sandbox; started by a shim
+    #[command(hide = true)]
+    StaticServer {
+        /// Directory of the application.
+        #[arg(long, value_name = "DIR")]
+        app: PathBuf,
+        /// Only check the Staticfile.
+        #[arg(long)]
+        check: bool,
+    },
     /// The whole promise on a throw-away Windlass, under load
     #[command(hide = true)]
     Demo {
@@ -225,6 +245,28 @@ pub struct SettingFlags {
     /// Means that keep apps apart: best, bare, or landlock,pidns,cgroup,uid.
     #[arg(long, value_name = "SET")]
     pub isolation: Option<String>,
+    /// Base address of GitHub's repositories.
+    #[arg(long, value_name = "URL")]
+    pub github_url: Option<String>,
+    /// Base address of GitLab's repositories.
+    #[arg(long, value_name = "URL")]
+    pub gitlab_url: Option<String>,
+    /// Base address of Bitbucket's repositories.
+    #[arg(long, value_name = "URL")]
+    pub bitbucket_url: Option<String>,
+    /// Git repositories may be on this machine: true or false.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub allow_loopback_sources: Option<String>,
+    /// Seconds between looks at a branch that is deployed on push; 0 = never.
+    #[arg(long, value_name = "SECONDS")]
+    pub git_poll_interval_s: Option<String>,
+    /// Secret that signs reports of pushes; others on this machine can read flags, so better set
+    /// WINDLASS_WEBHOOK_SECRET or windlass.toml.
+    #[arg(long, value_name = "SECRET")]
+    pub webhook_secret: Option<String>,
+    /// Private key for repositories that are reached by ssh.
+    #[arg(long, value_name = "FILE")]
+    pub git_ssh_key_file: Option<String>,
     /// Any other setting, as `windlass check-config` names them.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,

@@ -23,6 +23,7 @@ pub mod restore;
 pub mod role_link;
 pub mod roles;
 pub mod settings;
+pub mod static_server;
 pub mod supervisor;
 pub mod telemetry;
 pub mod tls;

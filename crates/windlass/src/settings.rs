@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use windlass_control::sources::Hidden;
 
 use crate::layout::Layout;
 
@@ -98,6 +99,31 @@ pub enum CancelRestores {
     Artifact,
 }
 
+/// Where source in git repositories comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Git {
+    /// Base address of repositories that are named as GitHub's.
+    pub github_url: String,
+    /// The same for GitLab.
+    pub gitlab_url: String,
+    /// The same for Bitbucket.
+    pub bitbucket_url: String,
+    /// Whether repositories may be on this machine.
+    pub allow_loopback: bool,
+    /// Time between looks at a branch, seconds; 0 = never.
+    pub poll_interval_s: u64,
+    /// What signs reports of pushes.
+    pub webhook_secret: Option<Hidden>,
+    /// Private key for ssh.
+    pub ssh_key_file: Option<PathBuf>,
+    /// Keys of the hosts that ssh may talk to.
+    pub ssh_known_hosts_file: Option<PathBuf>,
+    /// Longest fetch, seconds.
+    pub timeout_s: u64,
+    /// Largest source, MiB.
+    pub max_mb: u64,
+}
+
 /// The checked settings of one Windlass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -139,6 +165,8 @@ pub struct Settings {
     pub staging_timeout_s: u64,
     /// Stagings at the same time.
     pub staging_slots: u64,
+    /// Git sources.
+    pub git: Git,
     /// Longest wait for all instances to stop at `down`, seconds.
     pub down_limit_s: u64,
     /// What the roles log (tracing's filter language).
@@ -205,6 +233,18 @@ impl Settings {
             retention_days: narrow(resolved.number(Name::RetentionDays)?),
             staging_timeout_s: resolved.number(Name::StagingTimeoutS)?,
             staging_slots: resolved.number(Name::StagingSlots)?,
+            git: Git {
+                github_url: resolved.base_url(Name::GithubUrl)?,
+                gitlab_url: resolved.base_url(Name::GitlabUrl)?,
+                bitbucket_url: resolved.base_url(Name::BitbucketUrl)?,
+                allow_loopback: resolved.word(Name::AllowLoopbackSources)? == "true",
+                poll_interval_s: resolved.number(Name::GitPollIntervalS)?,
+                webhook_secret: resolved.secret(Name::WebhookSecret)?,
+                ssh_key_file: resolved.optional_path(Name::GitSshKeyFile),
+                ssh_known_hosts_file: resolved.optional_path(Name::GitSshKnownHostsFile),
+                timeout_s: resolved.number(Name::GitTimeoutS)?,
+                max_mb: resolved.number(Name::GitMaxMb)?,
+            },
             down_limit_s: resolved.number(Name::DownLimitS)?,
             log: resolved.free_text(Name::Log)?,
             data_dir,
@@ -299,6 +339,11 @@ mod tests {
             (Name::DrainLimitMs, "-1"),
             (Name::DrainLimitMs, "99999999999"),
             (Name::KeepBaseWarm, "yes"),
+            (Name::GithubUrl, "github.com"),
+            (Name::GitlabUrl, "ssh://git@gitlab.com"),
+            (Name::BitbucketUrl, "https://me:secret@bitbucket.org"),
+            (Name::AllowLoopbackSources, "yes"),
+            (Name::GitTimeoutS, "0"),
             (Name::KeyFile, ""),
         ] {
             let error = settings(&[(name, value)]).expect_err(value).to_string();

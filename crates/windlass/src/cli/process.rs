@@ -51,6 +51,13 @@ pub(super) fn resolved(
         (Name::ListenMetrics, &flags.listen_metrics),
         (Name::Domain, &flags.domain),
         (Name::Isolation, &flags.isolation),
+        (Name::GithubUrl, &flags.github_url),
+        (Name::GitlabUrl, &flags.gitlab_url),
+        (Name::BitbucketUrl, &flags.bitbucket_url),
+        (Name::AllowLoopbackSources, &flags.allow_loopback_sources),
+        (Name::GitPollIntervalS, &flags.git_poll_interval_s),
+        (Name::WebhookSecret, &flags.webhook_secret),
+        (Name::GitSshKeyFile, &flags.git_ssh_key_file),
     ];
     let mut values: BTreeMap<Name, String> = named
         .into_iter()

@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::{Cli, Command, deployment, env, files, follow, identity, process};
 use crate::output::{self, Output};
 use crate::settings::sources;
+use crate::static_server;
 
 /// Does what the command line says and returns the exit status.
 pub fn run(cli: Cli) -> ExitCode {
@@ -39,6 +40,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Stage { arguments } => {
             return Ok(windlass_control::staging::stage_main(arguments.clone()));
         }
+        Command::GitSsh { directory, .. } => {
+            return Ok(windlass_control::sources::ssh_bridge_main(directory));
+        }
+        Command::StaticServer { app, check } => return Ok(static_server::run(app, *check)),
         Command::Control => return crate::roles::control(),
         Command::Router => return crate::roles::router(),
         Command::Restore { file, settings } => {
@@ -110,6 +115,8 @@ async fn administer(
         | Command::CheckConfig(_)
         | Command::Control
         | Command::Stage { .. }
+        | Command::StaticServer { .. }
+        | Command::GitSsh { .. }
         | Command::Router
         | Command::Shim { .. } => Err(CliError::Usage("this command can't be run here".to_owned())),
     }

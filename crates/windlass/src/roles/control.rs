@@ -14,6 +14,7 @@ use windlass_cf::server::CfState;
 use windlass_control::control::{Control, Parts};
 use windlass_control::secrets::Secrets;
 use windlass_control::settings::ControlSettings;
+use windlass_control::sources::{AddressRules, SourceSettings};
 use windlass_engine::app::{AppSettings, CancelRestores as Restores};
 use windlass_runtime::{IsolationSet, Means, Probe, ProcessDriver, ProcessDriverSettings, probe};
 use windlass_store::{OpenOptions, Store, StoreError};
@@ -287,10 +288,32 @@ fn control_settings(settings: &Settings, machine: &Machine, cf_api_url: String) 
                 .saturating_add(settings.instance_port_count - 1),
         log_file_bytes: settings.run_log_mb * 1024 * 1024 / u64::from(local.log_files.max(1)),
         retention_days: settings.retention_days,
-        sources: windlass_control::sources::SourceSettings::default(),
+        sources: source_settings(settings),
+        search_path: std::env::var_os("PATH")
+            .map(|path| std::env::split_paths(&path).collect())
+            .unwrap_or_default(),
+        home: std::env::var_os("HOME").map(Into::into),
         build_slots: u32::try_from(settings.staging_slots).unwrap_or(u32::MAX),
         build_time_limit_ms: settings.staging_timeout_s * 1000,
         ..local
+    }
+}
+
+fn source_settings(settings: &Settings) -> SourceSettings {
+    let git = settings.git.clone();
+    SourceSettings {
+        github_url: git.github_url,
+        gitlab_url: git.gitlab_url,
+        bitbucket_url: git.bitbucket_url,
+        addresses: AddressRules {
+            allow_loopback: git.allow_loopback,
+        },
+        poll_interval_s: git.poll_interval_s,
+        webhook_secret: git.webhook_secret,
+        ssh_key_file: git.ssh_key_file,
+        ssh_known_hosts_file: git.ssh_known_hosts_file,
+        fetch_time_limit_s: git.timeout_s,
+        source_mb: git.max_mb,
     }
 }
 

@@ -1,6 +1,9 @@
 //! The table of all settings: name, unit, default, limit, example. It drives the file, the
 //! environment, the flags and `windlass check-config`.
 
+mod limit;
+
+pub use limit::Limit;
 use serde::Serialize;
 
 /// Names of the settings.
@@ -48,57 +51,30 @@ pub enum Name {
     StagingTimeoutS,
     /// `staging_slots`.
     StagingSlots,
+    /// `github_url`.
+    GithubUrl,
+    /// `gitlab_url`.
+    GitlabUrl,
+    /// `bitbucket_url`.
+    BitbucketUrl,
+    /// `allow_loopback_sources`.
+    AllowLoopbackSources,
+    /// `git_poll_interval_s`.
+    GitPollIntervalS,
+    /// `webhook_secret`.
+    WebhookSecret,
+    /// `git_ssh_key_file`.
+    GitSshKeyFile,
+    /// `git_ssh_known_hosts_file`.
+    GitSshKnownHostsFile,
+    /// `git_timeout_s`.
+    GitTimeoutS,
+    /// `git_max_mb`.
+    GitMaxMb,
     /// `down_limit_s`.
     DownLimitS,
     /// `log`.
     Log,
-}
-
-/// What a value may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    /// A path that is not empty.
-    Path,
-    /// An address with a port: `127.0.0.1:8443`.
-    Address,
-    /// A DNS name of at least two labels, at most 200 bytes.
-    Domain,
-    /// `https://…` or nothing.
-    Url,
-    /// One of these words.
-    Words(&'static [&'static str]),
-    /// A whole number from … to ….
-    Number {
-        /// Smallest.
-        min: u64,
-        /// Largest.
-        max: u64,
-    },
-    /// `best`, `bare`, or some of the four means.
-    Isolation,
-    /// Free text of at most 1,000 bytes.
-    Text,
-}
-
-impl Limit {
-    /// The limit in words.
-    pub fn describe(self) -> String {
-        match self {
-            Self::Path => "a path".to_owned(),
-            Self::Address => "an IP address with a port, as in 127.0.0.1:8443".to_owned(),
-            Self::Domain => {
-                "a DNS name of at least two labels (letters, digits, hyphens), at most 200 bytes"
-                    .to_owned()
-            }
-            Self::Url => "an https:// URL without a path, or empty".to_owned(),
-            Self::Words(words) => format!("one of {}", words.join(", ")),
-            Self::Number { min, max } => format!("a whole number from {min} to {max}"),
-            Self::Isolation => {
-                "best, bare, or some of landlock,pidns,cgroup,uid with commas".to_owned()
-            }
-            Self::Text => "text of at most 1000 bytes".to_owned(),
-        }
-    }
 }
 
 /// One row of the table.
@@ -142,7 +118,7 @@ pub struct Row {
 
 impl Name {
     /// All settings in the order of the documentation.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 33] = [
         Self::KeyFile,
         Self::Domain,
         Self::CfUrl,
@@ -164,6 +140,16 @@ impl Name {
         Self::RetentionDays,
         Self::StagingTimeoutS,
         Self::StagingSlots,
+        Self::GithubUrl,
+        Self::GitlabUrl,
+        Self::BitbucketUrl,
+        Self::AllowLoopbackSources,
+        Self::GitPollIntervalS,
+        Self::WebhookSecret,
+        Self::GitSshKeyFile,
+        Self::GitSshKnownHostsFile,
+        Self::GitTimeoutS,
+        Self::GitMaxMb,
         Self::DownLimitS,
         Self::Log,
     ];
@@ -390,6 +376,96 @@ impl Name {
                 "2",
                 Limit::Number { min: 1, max: 256 },
                 "4",
+            ),
+            Self::GithubUrl => row(
+                "github_url",
+                "base address of repositories that are named as GitHub's",
+                "",
+                "https://github.com",
+                Limit::BaseUrl,
+                "https://github.example.com",
+            ),
+            Self::GitlabUrl => row(
+                "gitlab_url",
+                "base address of repositories that are named as GitLab's",
+                "",
+                "https://gitlab.com",
+                Limit::BaseUrl,
+                "https://gitlab.example.com/mirror",
+            ),
+            Self::BitbucketUrl => row(
+                "bitbucket_url",
+                "base address of repositories that are named as Bitbucket's",
+                "",
+                "https://bitbucket.org",
+                Limit::BaseUrl,
+                "https://bitbucket.example.com",
+            ),
+            Self::AllowLoopbackSources => row(
+                "allow_loopback_sources",
+                "whether git repositories may be on this machine itself",
+                "",
+                "false",
+                Limit::Words(&["true", "false"]),
+                "true",
+            ),
+            Self::GitPollIntervalS => row(
+                "git_poll_interval_s",
+                "time between looks at a branch that is deployed on push (0: only reports count)",
+                "seconds",
+                "60",
+                Limit::Number {
+                    min: 0,
+                    max: 86_400,
+                },
+                "300",
+            ),
+            Self::WebhookSecret => row(
+                "webhook_secret",
+                "secret with which GitHub, GitLab and Bitbucket sign reports of pushes (empty: none \
+                 are accepted)",
+                "",
+                "",
+                Limit::Secret,
+                "long-random-text",
+            ),
+            Self::GitSshKeyFile => row(
+                "git_ssh_key_file",
+                "private key for repositories that are reached by ssh (empty: none are)",
+                "",
+                "",
+                Limit::OptionalPath,
+                "/etc/windlass/git_ssh_key",
+            ),
+            Self::GitSshKnownHostsFile => row(
+                "git_ssh_known_hosts_file",
+                "keys of the hosts that ssh may talk to (empty: those of the system)",
+                "",
+                "",
+                Limit::OptionalPath,
+                "/etc/windlass/git_known_hosts",
+            ),
+            Self::GitTimeoutS => row(
+                "git_timeout_s",
+                "longest fetch of a git repository",
+                "seconds",
+                "300",
+                Limit::Number {
+                    min: 1,
+                    max: 86_400,
+                },
+                "60",
+            ),
+            Self::GitMaxMb => row(
+                "git_max_mb",
+                "largest source from git, fetched or unpacked",
+                "MiB",
+                "2048",
+                Limit::Number {
+                    min: 1,
+                    max: 65_536,
+                },
+                "500",
             ),
             Self::DownLimitS => row(
                 "down_limit_s",

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use windlass_control::sources::{Hidden, Scheme, SourceUrl};
+
 use super::options::{Limit, Name, Row};
 use super::{SettingsError, source_text};
 use crate::layout::Layout;
@@ -12,6 +14,8 @@ use crate::layout::Layout;
 const FILE_LIMIT_BYTES: u64 = 1024 * 1024;
 /// Longest text value, bytes.
 const TEXT_LIMIT_BYTES: usize = 1000;
+/// Shortest secret, bytes.
+const SECRET_LEAST_BYTES: usize = 8;
 /// Variable that names the data directory.
 pub const DATA_DIR_VARIABLE: &str = "WINDLASS_DATA_DIR";
 
@@ -78,7 +82,7 @@ pub fn resolve(
             (info.default.to_owned(), Source::Default)
         };
         let expanded = match info.limit {
-            Limit::Path if !value.0.is_empty() => (
+            Limit::Path | Limit::OptionalPath if !value.0.is_empty() => (
                 expand(&value.0, environment)?.display().to_string(),
                 value.1,
             ),
@@ -159,7 +163,7 @@ impl Resolved {
             let (value, source) = self.pair(name);
             Row {
                 name: info.name,
-                value: value.to_owned(),
+                value: shown(name, value),
                 source: source_text(source, name),
                 meaning: info.meaning,
                 unit: info.unit,
@@ -182,7 +186,7 @@ impl Resolved {
         SettingsError::Value {
             name: name.info().name,
             source_text: source_text(source, name),
-            value: value.to_owned(),
+            value: shown(name, value),
             rule: rule.to_owned(),
         }
     }
@@ -269,6 +273,32 @@ impl Resolved {
         }
     }
 
+    pub(super) fn base_url(&self, name: Name) -> Result<String, SettingsError> {
+        let text = self.text(name).trim_end_matches('/');
+        // A repository below it has to be an address that sources accept.
+        let below: Result<SourceUrl, _> = format!("{text}/owner/name.git").parse();
+        match below.map(|url| url.scheme()) {
+            Ok(Scheme::Https | Scheme::Http) => Ok(text.to_owned()),
+            Ok(Scheme::Ssh) | Err(_) => Err(self.outside(name)),
+        }
+    }
+
+    pub(super) fn optional_path(&self, name: Name) -> Option<PathBuf> {
+        Some(self.text(name))
+            .filter(|text| !text.is_empty())
+            .map(PathBuf::from)
+    }
+
+    pub(super) fn secret(&self, name: Name) -> Result<Option<Hidden>, SettingsError> {
+        match self.text(name) {
+            "" => Ok(None),
+            text if (SECRET_LEAST_BYTES..=TEXT_LIMIT_BYTES).contains(&text.len()) => {
+                Ok(Some(Hidden::new(text)))
+            }
+            _ => Err(self.outside(name)),
+        }
+    }
+
     fn outside(&self, name: Name) -> SettingsError {
         self.refuse(name, &format!("must be {}", name.info().limit.describe()))
     }
@@ -279,6 +309,14 @@ impl Resolved {
             .map_or((name.info().default, Source::Default), |(value, source)| {
                 (value.as_str(), *source)
             })
+    }
+}
+
+/// A value as it may be shown.
+fn shown(name: Name, value: &str) -> String {
+    match name.info().limit {
+        Limit::Secret if !value.is_empty() => "(hidden)".to_owned(),
+        _ => value.to_owned(),
     }
 }
 
@@ -312,6 +350,27 @@ mod tests {
         );
         assert_eq!(resolved.pair(Name::StagingSlots), ("3", Source::File));
         assert_eq!(resolved.pair(Name::Ports), ("fixed", Source::Default));
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let environment = [("HOME".to_owned(), "/h".to_owned())].into();
+        for secret in ["long-enough", "short"] {
+            let flags = [(Name::WebhookSecret, secret.to_owned())].into();
+            let resolved = resolve(Some(dir.path()), &flags, &environment).expect("resolves");
+            let shown = match crate::settings::Settings::check(&resolved) {
+                Ok(settings) => format!("{settings:?}"),
+                Err(error) => error.to_string(),
+            };
+            assert!(
+                shown.contains("hidden") && !shown.contains(secret),
+                "{shown}"
+            );
+            let rows = resolved.rows();
+            let row = rows.iter().find(|row| row.name == "webhook_secret");
+            assert_eq!(row.expect("a row").value, "(hidden)");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod commands;
 mod crash_points;
 mod keys;
 mod kills;
+mod languages;
 mod limits;
 mod program;
 mod releases;
