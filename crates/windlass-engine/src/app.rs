@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::build::Build;
-use crate::configuration::{ComponentRole, Configuration, Key};
+use crate::configuration::{ComponentConfig, ComponentRole, Configuration, Key};
 use crate::id::{
     AppId, CommitNumber, ComponentName, InstanceId, PlanGeneration, ReleaseId, RevisionId,
     RowRevision, TaskId,
@@ -105,6 +105,9 @@ pub struct AppSettings {
     pub keep_base_warm: bool,
     /// What a cancel puts back.
     pub cancel_restores: CancelRestores,
+    /// Deployed releases whose artifacts are kept to return to.
+    #[serde(default)]
+    pub releases_to_return_to: u32,
 }
 
 impl Default for AppSettings {
@@ -115,6 +118,7 @@ impl Default for AppSettings {
             grace_ms: limits::GRACE_MS,
             keep_base_warm: false,
             cancel_restores: CancelRestores::Everything,
+            releases_to_return_to: 0,
         }
     }
 }
@@ -209,9 +213,7 @@ impl AppState {
         revision: &RevisionId,
         component: &ComponentName,
     ) -> Option<ComponentRole> {
-        self.revisions
-            .get(revision)
-            .and_then(|revision| revision.configuration.components.get(component))
+        self.config_in(revision, component)
             .map(|config| config.role)
     }
 
@@ -230,7 +232,8 @@ impl AppState {
         let has_it = release
             .base
             .as_ref()
-            .is_some_and(|base| self.role_in(base, component).is_some());
+            .and_then(|base| self.role_in(base, component))
+            .is_some_and(ComponentRole::runs_instances);
         if !release.was_started || !has_it {
             return 0;
         }
@@ -262,14 +265,69 @@ impl AppState {
         names
     }
 
-    /// Part that a component plays: what the newest revision that has it says.
+    /// Part that a component plays: what the newest revision that has it says, where one that
+    /// runs instances goes before one that does not.
     pub fn role_of(&self, component: &ComponentName) -> Option<ComponentRole> {
+        let mut first = None;
         let target = self.governing().map(|release| &release.target);
-        target
+        for revision in target
             .into_iter()
             .chain(self.base.as_ref())
             .chain(self.revisions.keys())
-            .find_map(|revision| self.role_in(revision, component))
+        {
+            let role = self.role_in(revision, component);
+            if role.is_some_and(ComponentRole::runs_instances) {
+                return role;
+            }
+            first = first.or(role);
+        }
+        first
+    }
+
+    /// Whether any version of a component gets traffic.
+    pub fn is_served(&self, component: &ComponentName) -> bool {
+        self.revisions
+            .keys()
+            .any(|revision| match self.role_in(revision, component) {
+                Some(ComponentRole::Routed | ComponentRole::Static) => true,
+                Some(ComponentRole::Worker | ComponentRole::Job(_) | ComponentRole::Template)
+                | None => false,
+            })
+    }
+
+    /// The revision whose ingress rules are in force: the target's from the moment at which all
+    /// traffic is meant for it.
+    pub fn ingress_revision(&self) -> Option<&RevisionId> {
+        match self.governing() {
+            None => self.base.as_ref(),
+            Some(release) if release.is_restoring() => release.base.as_ref(),
+            Some(release) if release.has_moved() => Some(&release.target),
+            Some(release) => release.base.as_ref().or(Some(&release.target)),
+        }
+    }
+
+    /// How long instances of a component of a revision may finish their requests, milliseconds.
+    pub fn drain_limit_ms(&self, revision: &RevisionId, component: &ComponentName) -> u64 {
+        self.config_in(revision, component)
+            .and_then(|config| config.drain_limit_ms)
+            .unwrap_or(self.settings.drain_limit_ms)
+    }
+
+    /// Time between SIGTERM and SIGKILL of a component of a revision, milliseconds.
+    pub fn grace_ms(&self, revision: &RevisionId, component: &ComponentName) -> u64 {
+        self.config_in(revision, component)
+            .and_then(|config| config.grace_ms)
+            .unwrap_or(self.settings.grace_ms)
+    }
+
+    fn config_in(
+        &self,
+        revision: &RevisionId,
+        component: &ComponentName,
+    ) -> Option<&ComponentConfig> {
+        self.revisions
+            .get(revision)
+            .and_then(|revision| revision.configuration.components.get(component))
     }
 
     /// Desired instances of a component.

@@ -46,6 +46,16 @@ pub enum ComponentRole {
     Template,
 }
 
+impl ComponentRole {
+    /// Whether it has instances of its own.
+    pub fn runs_instances(self) -> bool {
+        match self {
+            Self::Routed | Self::Worker => true,
+            Self::Job(_) | Self::Static | Self::Template => false,
+        }
+    }
+}
+
 /// When a job runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

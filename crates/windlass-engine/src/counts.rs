@@ -33,7 +33,7 @@ pub fn counts(state: &AppState, component: &ComponentName) -> Counts {
             .base
             .as_ref()
             .and_then(|base| state.role_in(base, component))
-            .is_some_and(runs_instances);
+            .is_some_and(ComponentRole::runs_instances);
         let base = if has_base {
             state.scale_of(component)
         } else {
@@ -50,13 +50,6 @@ pub fn counts(state: &AppState, component: &ComponentName) -> Counts {
         Some(ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template) | None => {
             Counts::default()
         }
-    }
-}
-
-fn runs_instances(role: ComponentRole) -> bool {
-    match role {
-        ComponentRole::Routed | ComponentRole::Worker => true,
-        ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template => false,
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::AppState;
+use crate::app::{AppState, RunState};
 use crate::build::BuildState;
-use crate::configuration::ComponentRole;
+use crate::configuration::IngressRule;
 use crate::id::{BuildId, ComponentName, InstanceId, ReleaseId, RevisionId, TaskId};
 use crate::instance::InstancePhase;
 use crate::limits::SHARE_ALL;
@@ -25,8 +25,10 @@ pub struct Plan {
     pub builds: Vec<(BuildId, u32, Want)>,
     /// Jobs that should run or be ended.
     pub jobs: Vec<(ReleaseId, ComponentName, Want)>,
-    /// Shares per routed component.
+    /// Shares per component that gets traffic.
     pub routes: BTreeMap<ComponentName, Vec<VersionShare>>,
+    /// Rules of paths that are in force.
+    pub ingress: Vec<IngressRule>,
     /// When to look again, if nothing else happens.
     pub wake_at: Option<Uptime>,
 }
@@ -64,7 +66,7 @@ pub struct VersionShare {
     pub revision: RevisionId,
     /// Its share, in 1/10,000. Shares of a component add up to 10,000, or there is none.
     pub share: u16,
-    /// Its routable instances.
+    /// Its routable instances; a static version has none and needs none.
     pub instances: Vec<InstanceId>,
 }
 
@@ -115,12 +117,13 @@ pub fn plan(state: &AppState, now: Now) -> Plan {
         routes: state
             .components()
             .into_iter()
-            .filter(|component| state.role_of(component) == Some(ComponentRole::Routed))
+            .filter(|component| state.is_served(component))
             .map(|component| {
                 let versions = shares(state, &component);
                 (component, versions)
             })
             .collect(),
+        ingress: ingress(state),
         wake_at: wake_at(state, now),
     }
 }
@@ -133,6 +136,7 @@ impl Plan {
             && self.tasks == other.tasks
             && self.builds == other.builds
             && self.jobs == other.jobs
+            && self.ingress == other.ingress
             && self.served().eq(other.served())
     }
 
@@ -171,6 +175,18 @@ impl Plan {
             sum == 0 || sum == u32::from(SHARE_ALL)
         })
     }
+}
+
+/// The rules in force; none while nothing runs.
+fn ingress(state: &AppState) -> Vec<IngressRule> {
+    if state.run != RunState::Started {
+        return Vec::new();
+    }
+    state
+        .ingress_revision()
+        .and_then(|revision| state.revisions.get(revision))
+        .map(|revision| revision.configuration.ingress.clone())
+        .unwrap_or_default()
 }
 
 fn planned_instances(state: &AppState) -> Vec<PlannedInstance> {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::configuration::{Configuration, Edit, JobKind, Key};
 use crate::id::{BuildId, CommitNumber, ComponentName, PlanGeneration, ReleaseId, RevisionId};
-use crate::strategy::{Step, Strategy};
+use crate::limits::SHARE_ALL;
+use crate::strategy::{Step, Strategy, Weight};
 use crate::time::{Timestamp, Uptime};
 
 /// A release.
@@ -296,6 +297,23 @@ impl Release {
     /// The step that it moves towards or stands at.
     pub fn step(&self) -> Option<&Step> {
         self.step_index().and_then(|index| self.steps.get(index))
+    }
+
+    /// Whether its steps have come to where all traffic is meant for its target.
+    pub fn has_moved(&self) -> bool {
+        let Some(index) = self.step_index() else {
+            return false;
+        };
+        self.steps
+            .iter()
+            .enumerate()
+            .take(index + 1)
+            .any(|(position, step)| match step.weight {
+                Weight::Share(share) => share == SHARE_ALL,
+                // Step by step: only when it is over.
+                Weight::ByInstances => position < index,
+                Weight::ByStepTotal => false,
+            })
     }
 
     /// Its outcome, fixed or reached.

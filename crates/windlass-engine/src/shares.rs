@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::app::{AppState, RunState};
+use crate::configuration::ComponentRole;
 use crate::counts;
 use crate::id::{ComponentName, InstanceId, RevisionId};
 use crate::limits::SHARE_ALL;
@@ -13,8 +14,12 @@ use crate::strategy::{StepScope, Weight};
 /// The shares of one routed component. They add up to all, unless nothing is routable.
 pub fn shares(state: &AppState, component: &ComponentName) -> Vec<VersionShare> {
     let mut routable: BTreeMap<RevisionId, Vec<InstanceId>> = BTreeMap::new();
+    for revision in static_versions(state, component) {
+        routable.insert(revision.clone(), Vec::new());
+    }
     for instance in state.instances.values() {
-        if instance.component == *component && instance.is_routable() {
+        let routed = || state.role_in(&instance.revision, component) == Some(ComponentRole::Routed);
+        if instance.component == *component && instance.is_routable() && routed() {
             routable
                 .entry(instance.revision.clone())
                 .or_default()
@@ -42,8 +47,26 @@ pub fn shares(state: &AppState, component: &ComponentName) -> Vec<VersionShare> 
         .collect()
 }
 
+/// Routable instances by version; a static version has none and is routable all the same.
 type Routable = BTreeMap<RevisionId, Vec<InstanceId>>;
 type Weights = BTreeMap<RevisionId, u16>;
+
+/// Versions whose files the router serves itself: those of base and target.
+fn static_versions<'a>(
+    state: &'a AppState,
+    component: &'a ComponentName,
+) -> impl Iterator<Item = &'a RevisionId> {
+    let release = state.governing();
+    let base = match release {
+        Some(release) => release.base.as_ref(),
+        None => state.base.as_ref(),
+    };
+    let target = release.map(|release| &release.target);
+    base.into_iter().chain(target).filter(move |revision| {
+        state.run == RunState::Started
+            && state.role_in(revision, component) == Some(ComponentRole::Static)
+    })
+}
 
 /// Outside a release the base serves; others only while it can't.
 fn without_release(state: &AppState, routable: &Routable) -> Weights {
@@ -74,7 +97,7 @@ fn with_release(
     } else if others.is_empty() {
         SHARE_ALL
     } else {
-        step_share(release, component, routable, &others)
+        step_share(state, release, component, routable, &others)
     };
     let mut weights = Weights::new();
     let (canceled, sound): (Vec<&RevisionId>, Vec<&RevisionId>) = others
@@ -146,11 +169,15 @@ fn eligible_others<'a>(
 
 /// Share of the target of a release that moves.
 fn step_share(
+    state: &AppState,
     release: &Release,
     component: &ComponentName,
     routable: &Routable,
     others: &[&RevisionId],
 ) -> u16 {
+    if state.role_in(&release.target, component) == Some(ComponentRole::Static) {
+        return static_share(release);
+    }
     let ready = count(routable, &release.target);
     let Some(index) = release.step_index() else {
         return 0;
@@ -181,7 +208,35 @@ fn step_share(
         };
         share = share.max(reached);
     }
+    if share == 0 && release.had_share {
+        // It served because nothing else did: it goes on for what the base can't carry yet.
+        let needed = state.needed(release, component);
+        let up = release
+            .base
+            .as_ref()
+            .map_or(0, |base| count(routable, base))
+            .min(needed);
+        return portion(SHARE_ALL, needed - up, needed);
+    }
     share
+}
+
+/// Share of a static target: it is ready at any time and goes with the steps.
+fn static_share(release: &Release) -> u16 {
+    if release.has_moved() {
+        return SHARE_ALL;
+    }
+    let Some(index) = release.step_index() else {
+        return 0;
+    };
+    let steps = release.steps.iter().take(index + 1);
+    steps
+        .map(|step| match step.weight {
+            Weight::Share(share) => share,
+            Weight::ByInstances | Weight::ByStepTotal => 0,
+        })
+        .max()
+        .unwrap_or(0)
 }
 
 /// Share of the target of a release that is put back: falls as the base comes up.
@@ -223,9 +278,10 @@ fn restoring_share(
 }
 
 fn count(routable: &Routable, revision: &RevisionId) -> u32 {
+    // A static version counts like one instance.
     routable
         .get(revision)
-        .map_or(0, |ids| u32::try_from(ids.len()).unwrap_or(u32::MAX))
+        .map_or(0, |ids| u32::try_from(ids.len().max(1)).unwrap_or(u32::MAX))
 }
 
 /// `whole × part / of`, rounded down; 0 when `of` is 0.

@@ -214,10 +214,9 @@ impl World {
             .iter_mut()
             .filter(|step| step.gate == Gate::Automatic)
         {
-            step.gate = match self.random.below(6) {
+            step.gate = match self.random.below(5) {
                 0 => Gate::Timer(self.random.span(1, 100_000)),
-                1 => Gate::Jobs(windlass_engine::configuration::JobKind::PostDeploy),
-                2 => Gate::Checks,
+                1 => Gate::Checks,
                 _ => Gate::Automatic,
             };
             has_checks |= step.gate == Gate::Checks;

@@ -95,6 +95,7 @@ pub(crate) fn settings(random: &mut Random) -> AppSettings {
         } else {
             CancelRestores::Artifact
         },
+        releases_to_return_to: 0,
     }
 }
 
@@ -137,6 +138,9 @@ fn components(random: &mut Random) -> Vec<(ComponentName, ComponentConfig, u32)>
                 list.push((name.into(), make(ComponentRole::Job(kind), 1, false), 0));
             }
         }
+    }
+    if random.chance(15) {
+        list.push(("site".into(), make(ComponentRole::Static, 1, false), 0));
     }
     list
 }

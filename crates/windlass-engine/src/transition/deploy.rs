@@ -197,7 +197,7 @@ impl Work {
             .configuration
             .components
             .iter()
-            .filter(|(_, config)| runs(config.role))
+            .filter(|(_, config)| config.role.runs_instances())
             .map(|(name, config)| {
                 // A train keeps the count of its first release.
                 let count = match base.scale.get(name) {
@@ -470,10 +470,12 @@ impl Work {
             .and_then(|release| self.state.revisions.get(&release.target))
             .into_iter()
             .flat_map(|revision| revision.configuration.components.values())
-            .filter(|config| runs(config.role))
+            .filter(|config| config.role.runs_instances())
             .map(|config| {
                 let timeout = config.health.start_timeout_secs;
-                timeout.unwrap_or(limits::START_TIMEOUT_SECS)
+                let delay = config.health.initial_delay_secs.unwrap_or(0);
+                let timeout = timeout.unwrap_or(limits::START_TIMEOUT_SECS);
+                timeout.saturating_add(delay)
             })
             .max()
             .unwrap_or(0)
@@ -502,11 +504,4 @@ fn check_sizes(command: &DeployCommand) -> Result<(), Rejection> {
         });
     }
     Ok(())
-}
-
-fn runs(role: ComponentRole) -> bool {
-    match role {
-        ComponentRole::Routed | ComponentRole::Worker => true,
-        ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template => false,
-    }
 }

@@ -165,10 +165,17 @@ impl Work {
         self.state.instances.insert(id, instance);
     }
 
+    fn drain_limit_ms(&self, id: InstanceId) -> u64 {
+        let instance = self.state.instances.get(&id);
+        instance.map_or(self.state.settings.drain_limit_ms, |it| {
+            self.state.drain_limit_ms(&it.revision, &it.component)
+        })
+    }
+
     /// Takes an instance out of service: out of the table, drained, ended.
     pub(super) fn retire(&mut self, id: InstanceId) {
         let routed = self.is_routed(id);
-        let until = self.now.uptime.plus_ms(self.state.settings.drain_limit_ms);
+        let until = self.now.uptime.plus_ms(self.drain_limit_ms(id));
         let wall = self.now.wall;
         self.state.restarts.remove(&id);
         let Some(instance) = self.state.instances.get_mut(&id) else {
@@ -211,7 +218,7 @@ impl Work {
     /// Restarts an instance in its place, drained before.
     pub(super) fn begin_restart(&mut self, id: InstanceId) {
         let routed = self.is_routed(id);
-        let until = self.now.uptime.plus_ms(self.state.settings.drain_limit_ms);
+        let until = self.now.uptime.plus_ms(self.drain_limit_ms(id));
         let wall = self.now.wall;
         let Some(instance) = self.state.instances.get_mut(&id) else {
             return;

@@ -42,7 +42,7 @@ pub fn usage(state: &AppState) -> Usage {
     }
     for component in state.components() {
         let at_rest = config_of(state, state.base.as_ref(), &component)
-            .filter(|config| runs(config))
+            .filter(|config| config.role.runs_instances())
             .filter(|_| state.run == RunState::Started)
             .map_or((0, 0), |config| {
                 let count = u64::from(state.scale_of(&component));
@@ -63,7 +63,7 @@ pub fn usage(state: &AppState) -> Usage {
 fn most_of(state: &AppState, release: &Release, component: &ComponentName) -> (u64, u64) {
     let old = config_of(state, release.base.as_ref(), component);
     let new = config_of(state, Some(&release.target), component);
-    let Some(config) = old.or(new).filter(|config| runs(config)) else {
+    let Some(config) = old.or(new).filter(|config| config.role.runs_instances()) else {
         return (0, 0);
     };
     let memory_mb = old
@@ -156,13 +156,6 @@ fn config_of<'a>(
     revision
         .and_then(|id| state.revisions.get(id))
         .and_then(|revision| revision.configuration.components.get(component))
-}
-
-fn runs(config: &ComponentConfig) -> bool {
-    match config.role {
-        ComponentRole::Routed | ComponentRole::Worker => true,
-        ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template => false,
-    }
 }
 
 impl Work {

@@ -15,6 +15,7 @@ mod quota;
 mod reboot;
 mod rolling;
 mod rules;
+mod static_files;
 mod supersede;
 mod table;
 mod tasks;

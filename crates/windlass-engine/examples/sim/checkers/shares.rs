@@ -55,7 +55,34 @@ pub(super) fn are_whole(commit: &Commit<'_>, history: &History) -> Held {
             format!("{component} has routable instances and no share")
         })?;
     }
+    for component in files_of_base(commit.after) {
+        let sum: u32 = commit
+            .new
+            .routes
+            .get(component)
+            .into_iter()
+            .flatten()
+            .map(|version| u32::from(version.share))
+            .sum();
+        must(WHOLE, sum == u32::from(SHARE_ALL), || {
+            format!("the files of {component} have {sum}")
+        })?;
+    }
     Ok(())
+}
+
+/// Static components of the base of an app that runs: something of each is always served.
+fn files_of_base(state: &AppState) -> impl Iterator<Item = &ComponentName> {
+    let base = match state.governing() {
+        Some(release) => release.base.as_ref(),
+        None => state.base.as_ref(),
+    };
+    base.filter(|_| state.run == RunState::Started)
+        .and_then(|base| state.revisions.get(base))
+        .into_iter()
+        .flat_map(|revision| &revision.configuration.components)
+        .filter(|(_, config)| config.role == ComponentRole::Static)
+        .map(|(name, _)| name)
 }
 
 /// Who has a share has instances, and each of them is routable.
@@ -64,7 +91,9 @@ pub(super) fn are_of_routable_instances(commit: &Commit<'_>) -> Held {
         let mut seen = BTreeSet::new();
         for version in versions {
             let sound = version.share > 0
-                && !version.instances.is_empty()
+                && version.instances.is_empty()
+                    == (commit.after.role_in(&version.revision, component)
+                        == Some(ComponentRole::Static))
                 && seen.insert(&version.revision)
                 && version.instances.iter().all(|id| {
                     commit.after.instances.get(id).is_some_and(|i| {

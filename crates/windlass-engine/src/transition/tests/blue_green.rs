@@ -128,6 +128,23 @@ fn the_first_deployment_serves_as_soon_as_it_can() {
 }
 
 #[test]
+fn what_serves_for_a_base_that_is_down_goes_only_as_the_base_comes() {
+    let mut world = world(&[]);
+    world.break_one("v1");
+    world.break_one("v1");
+    world.deploy(2, Strategy::BlueGreen);
+    world.up("v2", 1);
+    assert_eq!(world.share("v2"), 10_000, "nothing else serves");
+    world.tick(60_000);
+    world.up("v1", 1);
+    assert_eq!((world.share("v1"), world.share("v2")), (5_000, 5_000));
+    world.up("v1", 2);
+    assert_eq!((world.share("v1"), world.share("v2")), (10_000, 0));
+    world.settle();
+    assert_eq!(world.word(2), "deployed");
+}
+
+#[test]
 fn jobs_stand_around_the_move() {
     let mut world = world(&JOBS);
     world.deploy(2, Strategy::BlueGreen);
