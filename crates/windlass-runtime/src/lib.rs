@@ -35,7 +35,7 @@ pub use observation::{Exit, ExitReason, Observation, PortCheck, RunPhase, RunSta
 pub use process::{LogHint, ProcessDriver, ProcessDriverSettings};
 pub use shim::shim_main;
 pub use spec::{
-    Command, HealthCheck, HealthKind, LaunchSpec, Limits, PROTOCOL, ProcessSpec, ReadinessCheck,
-    RunKind, SpecError,
+    Command, HealthCheck, HealthKind, LaunchSpec, Limits, PROTOCOL, Patience, ProcessSpec,
+    ReadinessCheck, RunKind, SpecError,
 };
 pub use tree::{OrphanReport, end_tree, reap_and_end_orphans};

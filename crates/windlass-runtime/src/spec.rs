@@ -158,6 +158,33 @@ pub struct HealthCheck {
     pub invocation_timeout_ms: u64,
     /// Pause between checks once healthy, in milliseconds. A failed one is a crash.
     pub interval_ms: u64,
+    /// When checks begin and how many decide.
+    #[serde(default)]
+    pub patience: Patience,
+}
+
+/// When checks begin, and how many in a row decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patience {
+    /// Time before the first check, in milliseconds.
+    pub initial_delay_ms: u64,
+    /// Checks in a row that must pass; at least 1.
+    pub successes: u32,
+    /// Checks in a row that must fail; at least 1.
+    pub failures: u32,
+    /// Port that is asked; `None` = that of the run.
+    pub port: Option<u16>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            initial_delay_ms: 0,
+            successes: 1,
+            failures: 1,
+            port: None,
+        }
+    }
 }
 
 /// When a healthy run may get traffic. A failure takes it out of the routes and ends nothing.
@@ -169,6 +196,9 @@ pub struct ReadinessCheck {
     pub invocation_timeout_ms: u64,
     /// Pause between checks, in milliseconds.
     pub interval_ms: u64,
+    /// When checks begin and how many decide.
+    #[serde(default)]
+    pub patience: Patience,
 }
 
 /// What a check asks.
@@ -194,6 +224,7 @@ impl HealthCheck {
             start_timeout_ms: 60_000,
             invocation_timeout_ms: 1_000,
             interval_ms: 30_000,
+            patience: Patience::default(),
         }
     }
 }
@@ -205,6 +236,7 @@ impl ReadinessCheck {
             kind: HealthKind::Process,
             invocation_timeout_ms: 1_000,
             interval_ms: 30_000,
+            patience: Patience::default(),
         }
     }
 }

@@ -64,33 +64,45 @@ impl EventSender {
     }
 }
 
-/// Polls quickly until the first success, then at the interval. Ends after its last event.
+/// Polls quickly until it counts as passed, then at the interval. Ends after its last event.
 pub(super) fn watch_health(check: &HealthCheck, target: Target, events: &EventSender) {
     let limit = Duration::from_millis(check.invocation_timeout_ms.max(1));
+    std::thread::sleep(Duration::from_millis(check.patience.initial_delay_ms));
     let deadline = Instant::now() + Duration::from_millis(check.start_timeout_ms);
     let mut pause = MIN_PAUSE;
+    let mut passed = 0;
     loop {
         match invoke(&check.kind, target, limit) {
             Ok(port_check) => {
-                if !events.send(Event::Healthy(port_check)) {
-                    return;
+                passed += 1;
+                if passed >= check.patience.successes {
+                    if !events.send(Event::Healthy(port_check)) {
+                        return;
+                    }
+                    break;
                 }
-                break;
             }
             Err(text) if Instant::now() >= deadline => {
                 events.send(Event::StartTimeout(text));
                 return;
             }
-            Err(_) => {}
+            Err(_) => passed = 0,
         }
         std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
         pause = (pause * 2).min(MAX_PAUSE);
     }
+    let mut failed = 0;
     loop {
         std::thread::sleep(Duration::from_millis(check.interval_ms.max(1)));
-        if let Err(text) = invoke(&check.kind, target, limit) {
-            events.send(Event::Unhealthy(text));
-            return;
+        match invoke(&check.kind, target, limit) {
+            Ok(_) => failed = 0,
+            Err(text) => {
+                failed += 1;
+                if failed >= check.patience.failures {
+                    events.send(Event::Unhealthy(text));
+                    return;
+                }
+            }
         }
     }
 }
@@ -99,19 +111,36 @@ pub(super) fn watch_health(check: &HealthCheck, target: Target, events: &EventSe
 pub(super) fn watch_readiness(check: &ReadinessCheck, target: Target, events: &EventSender) {
     let limit = Duration::from_millis(check.invocation_timeout_ms.max(1));
     let interval = Duration::from_millis(check.interval_ms.max(1));
+    std::thread::sleep(Duration::from_millis(check.patience.initial_delay_ms));
     let mut is_ready = false;
     let mut pause = MIN_PAUSE;
+    let (mut before, mut in_a_row) = (false, 0u32);
     loop {
         let passes = invoke(&check.kind, target, limit).is_ok();
-        if passes != is_ready && !events.send(Event::Ready(passes)) {
+        in_a_row = if passes == before {
+            in_a_row.saturating_add(1)
+        } else {
+            1
+        };
+        before = passes;
+        let decide = if passes {
+            check.patience.successes
+        } else {
+            check.patience.failures
+        };
+        let changes = passes != is_ready && in_a_row >= decide;
+        if changes && !events.send(Event::Ready(passes)) {
             return;
         }
-        pause = match (is_ready, passes) {
-            (_, true) => interval,
-            (true, false) => MIN_PAUSE,
-            (false, false) => (pause * 2).min(MAX_PAUSE).min(interval),
+        is_ready ^= changes;
+        pause = if is_ready {
+            // What serves is asked at its pace, also while failures are counted.
+            interval
+        } else if passes || changes {
+            MIN_PAUSE
+        } else {
+            (pause * 2).min(MAX_PAUSE).min(interval)
         };
-        is_ready = passes;
         std::thread::sleep(pause);
     }
 }

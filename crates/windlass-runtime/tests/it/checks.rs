@@ -1,8 +1,8 @@
 //! Health and readiness.
 
 use windlass_runtime::{
-    Command, Driver, ExitReason, HealthCheck, HealthKind, LaunchSpec, Observation, PortCheck,
-    ReadinessCheck, RunPhase,
+    Command, Driver, ExitReason, HealthCheck, HealthKind, LaunchSpec, Observation, Patience,
+    PortCheck, ReadinessCheck, RunPhase,
 };
 
 use crate::bench::{Bench, free_port, sets};
@@ -19,6 +19,7 @@ fn serving(bench: &Bench, run: &str, number: usize) -> (LaunchSpec, std::path::P
         start_timeout_ms: 30_000,
         invocation_timeout_ms: 5_000,
         interval_ms: 20,
+        patience: Patience::default(),
     };
     (spec, file)
 }
@@ -92,6 +93,7 @@ async fn readiness_moves_in_and_out_of_the_routes_without_a_restart() {
             kind: http(),
             invocation_timeout_ms: 5_000,
             interval_ms: 20,
+            patience: Patience::default(),
         };
         bench.start(spec).await;
         let toggled = |wanted| {

@@ -41,7 +41,8 @@ impl RunLoop<'_> {
         match (&self.spec.health.kind, self.spec.port) {
             (HealthKind::Process, _) | (_, None) => self.become_healthy(PortCheck::None),
             (HealthKind::Port | HealthKind::Http { .. }, Some(port)) => {
-                let (check, target) = (self.spec.health.clone(), self.target(port));
+                let check = self.spec.health.clone();
+                let target = self.target(check.patience.port.unwrap_or(port));
                 self.thread(move |events| checks::watch_health(&check, target, events));
             }
         }
@@ -85,7 +86,8 @@ impl RunLoop<'_> {
         if let (HealthKind::Port | HealthKind::Http { .. }, Some(port)) =
             (&self.spec.readiness.kind, self.spec.port)
         {
-            let (check, target) = (self.spec.readiness.clone(), self.target(port));
+            let check = self.spec.readiness.clone();
+            let target = self.target(check.patience.port.unwrap_or(port));
             self.thread(move |events| checks::watch_readiness(&check, target, events));
         }
     }
