@@ -12,7 +12,10 @@ use tracing::warn;
 use crate::counters::{Registry, VersionCounters};
 use crate::proxy::files::StaticFiles;
 use crate::schedule::Schedule;
-use crate::table::{Change, HostRoutes, Position, RouteRule, Table, TargetKind, Upstream, Version};
+use crate::table::{
+    Change, HostRoutes, IngressAnswer, IngressRule, Position, RouteRule, Table, TargetKind,
+    Upstream, Version,
+};
 use crate::upstream::UpstreamState;
 
 /// A whole table.
@@ -34,6 +37,40 @@ pub(crate) struct CompiledGroup {
     pub(crate) schedule: Option<Arc<Schedule>>,
     /// Requests wait: nobody has confirmed the instances since the reboot.
     pub(crate) is_unconfirmed: bool,
+    /// Whether it stands for a whole app, whose rules say which group answers.
+    pub(crate) is_whole_app: bool,
+    pub(crate) ingress: Vec<CompiledIngress>,
+}
+
+/// One rule of an app about its paths.
+#[derive(Debug)]
+pub(crate) struct CompiledIngress {
+    pub(crate) host: Option<String>,
+    /// Of a prefix without a slash at its end.
+    pub(crate) path: String,
+    pub(crate) exact: bool,
+    pub(crate) answer: CompiledAnswer,
+}
+
+/// What answers the requests of an ingress rule.
+#[derive(Debug)]
+pub(crate) enum CompiledAnswer {
+    /// A rule whose only destination is the group.
+    Group {
+        rule: CompiledRule,
+        replace: Option<String>,
+    },
+    Redirect(Arc<Elsewhere>),
+}
+
+/// Parts of an address that differ from the request's.
+#[derive(Debug)]
+pub(crate) struct Elsewhere {
+    pub(crate) uri: Option<String>,
+    pub(crate) authority: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) scheme: Option<String>,
+    pub(crate) status: u16,
 }
 
 /// One version.
@@ -231,6 +268,8 @@ impl Compiler {
             sticky_cookies: group.sticky_cookies.clone(),
             versions,
             is_unconfirmed: table.unconfirmed.contains(id),
+            is_whole_app: group.is_whole_app,
+            ingress: group.ingress.iter().map(ingress).collect(),
         };
         next.groups.insert(key, Arc::new(compiled));
     }
@@ -387,6 +426,45 @@ impl Compiler {
                 .flatten()
                 .map(Arc::new),
         })
+    }
+}
+
+fn ingress(rule: &IngressRule) -> CompiledIngress {
+    let answer = match &rule.answer {
+        IngressAnswer::Group { group, replace } => CompiledAnswer::Group {
+            rule: CompiledRule {
+                route_id: group.as_str().into(),
+                path_prefix: String::new(),
+                method: None,
+                headers: Vec::new(),
+                destinations: vec![group.as_str().into()],
+                schedule: None,
+            },
+            replace: replace.clone(),
+        },
+        IngressAnswer::Redirect {
+            uri,
+            authority,
+            port,
+            scheme,
+            status,
+        } => CompiledAnswer::Redirect(Arc::new(Elsewhere {
+            uri: uri.clone(),
+            authority: authority.clone(),
+            port: *port,
+            scheme: scheme.clone(),
+            status: *status,
+        })),
+    };
+    CompiledIngress {
+        host: rule.host.clone(),
+        path: if rule.exact {
+            rule.path.clone()
+        } else {
+            rule.path.trim_end_matches('/').to_owned()
+        },
+        exact: rule.exact,
+        answer,
     }
 }
 

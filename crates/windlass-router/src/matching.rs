@@ -1,8 +1,12 @@
 //! Which rule a request belongs to.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, Method};
 
-use crate::compiled::{Compiled, CompiledHost, CompiledRule};
+use crate::compiled::{
+    Compiled, CompiledAnswer, CompiledHost, CompiledIngress, CompiledRule, Elsewhere,
+};
 
 /// The parts of a request that rules look at.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +35,80 @@ impl Compiled {
             rest = domain;
         }
         None
+    }
+}
+
+/// What a request leads to.
+#[derive(Debug)]
+pub(crate) struct Found<'a> {
+    /// The rule of the host.
+    pub(crate) route: &'a CompiledRule,
+    /// How it is answered.
+    pub(crate) by: FoundBy<'a>,
+}
+
+/// How a request is answered.
+#[derive(Debug)]
+pub(crate) enum FoundBy<'a> {
+    /// By the destinations of a rule; the path becomes this one, if given.
+    Rule(&'a CompiledRule, Option<String>),
+    /// With another address.
+    Redirect(&'a Arc<Elsewhere>),
+    /// The app has no rule for it.
+    Nothing,
+}
+
+impl Compiled {
+    /// The rule of a request, and where it leads to an app as a whole, the app's
+    /// own rule.
+    pub(crate) fn find(&self, asked: Asked<'_>) -> Option<Found<'_>> {
+        let route = self.rule(asked)?;
+        let app = match route.destinations.as_slice() {
+            [only] => self.groups.get(only),
+            _ => None,
+        };
+        let Some(app) = app.filter(|group| group.is_whole_app) else {
+            let by = FoundBy::Rule(route, None);
+            return Some(Found { route, by });
+        };
+        let matching = app
+            .ingress
+            .iter()
+            .find_map(|rule| Some((rule, rule.rest(asked)?)));
+        let by = match matching.map(|(rule, rest)| (&rule.answer, rest)) {
+            None => FoundBy::Nothing,
+            Some((CompiledAnswer::Redirect(to), _)) => FoundBy::Redirect(to),
+            Some((CompiledAnswer::Group { rule, replace }, rest)) => {
+                FoundBy::Rule(rule, replace.as_ref().map(|start| replaced(start, rest)))
+            }
+        };
+        Some(Found { route, by })
+    }
+}
+
+impl CompiledIngress {
+    /// What is left of the path behind the matched part; `None` = no match.
+    fn rest<'a>(&self, asked: Asked<'a>) -> Option<&'a str> {
+        if self.host.as_ref().is_some_and(|host| host != asked.host) {
+            return None;
+        }
+        let rest = asked.path.strip_prefix(self.path.as_str())?;
+        let matches = if self.exact {
+            rest.is_empty()
+        } else {
+            rest.is_empty() || rest.starts_with('/') || self.path.is_empty()
+        };
+        matches.then_some(rest)
+    }
+}
+
+/// The path with `start` in place of what was matched.
+fn replaced(start: &str, rest: &str) -> String {
+    let path = format!("{}{rest}", start.trim_end_matches('/'));
+    if path.starts_with('/') {
+        path
+    } else {
+        format!("/{path}")
     }
 }
 
@@ -66,11 +144,11 @@ impl CompiledRule {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::compiled::compile_for_test;
-    use crate::table::{Destination, HeaderMatch, HostRoutes, RouteRule};
+    use crate::table::{
+        Destination, Group, HeaderMatch, HostRoutes, IngressAnswer, IngressRule, RouteRule,
+    };
 
     fn rule(route_id: &str, path_prefix: &str) -> RouteRule {
         RouteRule {
@@ -199,5 +277,94 @@ mod tests {
             "any beta"
         );
         assert_eq!(find(Method::POST, &[("x-beta", "1")]), "post");
+    }
+
+    fn ingress(
+        host: Option<&str>,
+        path: &str,
+        exact: bool,
+        group: &str,
+        replace: Option<&str>,
+    ) -> IngressRule {
+        IngressRule {
+            host: host.map(str::to_owned),
+            path: path.to_owned(),
+            exact,
+            answer: IngressAnswer::Group {
+                group: group.to_owned(),
+                replace: replace.map(str::to_owned),
+            },
+        }
+    }
+
+    #[test]
+    fn the_first_rule_of_an_app_that_matches_decides() {
+        let redirect = IngressRule {
+            host: None,
+            path: "/old".to_owned(),
+            exact: false,
+            answer: IngressAnswer::Redirect {
+                uri: Some("/new".to_owned()),
+                authority: None,
+                port: None,
+                scheme: None,
+                status: 302,
+            },
+        };
+        let app = Group {
+            is_whole_app: true,
+            ingress: vec![
+                ingress(Some("b.example"), "/", false, "other", None),
+                ingress(None, "/api/v1/", false, "v1", Some("/")),
+                ingress(None, "/api", false, "api", Some("/x/")),
+                ingress(None, "/ping", true, "ping", Some("/")),
+                redirect,
+                ingress(None, "/keep", false, "web", None),
+            ],
+            ..Group::default()
+        };
+        let rules = || HostRoutes {
+            commit: 1,
+            rules: vec![rule("r", "")],
+        };
+        let table = compile_for_test(
+            vec![("g", app)],
+            vec![("a.example", rules()), ("b.example", rules())],
+        );
+        let find = |host: &str, path: &str| {
+            let headers = HeaderMap::new();
+            let asked = Asked {
+                host,
+                path,
+                method: &Method::GET,
+                headers: &headers,
+            };
+            match table.find(asked).unwrap().by {
+                FoundBy::Rule(rule, path) => {
+                    format!(
+                        "{} {}",
+                        rule.destinations[0],
+                        path.as_deref().unwrap_or("-")
+                    )
+                }
+                FoundBy::Redirect(to) => format!("{} {:?}", to.status, to.uri),
+                FoundBy::Nothing => "nothing".to_owned(),
+            }
+        };
+        for (path, expected) in [
+            ("/api/v1", "v1 /"),
+            ("/api/v1/users", "v1 /users"),
+            ("/api/v10", "api /x/v10"),
+            ("/api", "api /x"),
+            ("/apix", "nothing"),
+            ("/ping", "ping /"),
+            ("/ping/x", "nothing"),
+            ("/old/x", "302 Some(\"/new\")"),
+            ("/keep/x", "web -"),
+            ("/", "nothing"),
+        ] {
+            assert_eq!(find("a.example", path), expected, "{path}");
+        }
+        assert_eq!(find("b.example", "/api/v1"), "other -");
     }
 }

@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::compiled::{Compiled, CompiledGroup, CompiledRule, CompiledTarget, CompiledVersion};
+use crate::compiled::{
+    Compiled, CompiledGroup, CompiledRule, CompiledTarget, CompiledVersion, Elsewhere,
+};
 use crate::schedule::Schedule;
 use crate::table::Position;
 use crate::upstream::{InFlight, UpstreamState};
@@ -63,6 +65,8 @@ pub(crate) enum Choice {
         version: usize,
         position: Position,
     },
+    /// Another address, by a rule of the app.
+    Elsewhere(Arc<Elsewhere>),
     /// Something is awaited: a confirmation after the reboot, or (`version`) the
     /// start of an instance.
     Wait {
@@ -153,7 +157,10 @@ impl Picker {
                 wait @ Choice::Wait { .. } => {
                     waits.get_or_insert(wait);
                 }
-                choice @ (Choice::Instance(_) | Choice::Other { .. } | Choice::NoSuchInstance) => {
+                choice @ (Choice::Instance(_)
+                | Choice::Other { .. }
+                | Choice::Elsewhere(_)
+                | Choice::NoSuchInstance) => {
                     return choice;
                 }
             }

@@ -8,10 +8,10 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 
-use crate::compiled::CompiledTarget;
+use crate::compiled::{CompiledTarget, Elsewhere};
 use crate::framing::Refusal;
 use crate::guard::ClientConnection;
-use crate::matching::Asked;
+use crate::matching::{Asked, FoundBy};
 use crate::pick::{Choice, Wish};
 use crate::worker::{Peer, Worker};
 
@@ -28,6 +28,7 @@ mod upgrade;
 use answer::Answer;
 use body::{RequestBody, ResponseBody};
 use exchange::Exchange;
+use files::FileRequest;
 use forward::Forwarded;
 
 /// Answers a request, always with some response.
@@ -154,15 +155,27 @@ async fn route(
     let asked = asked(&request, &target);
     let choice = hold::choose(worker, asked, wishes.wish(&[]), &mut exchange).await;
     match choice {
-        Ok(Choice::Instance(pick)) => {
+        Ok((Choice::Instance(pick), path)) => {
             exchange.set_pick(pick);
-            pass(worker, peer, request, &target, &wishes, exchange, decision).await
+            let way = Way {
+                target: &target,
+                seen: seen_path(&target, path),
+                wishes: &wishes,
+            };
+            pass(worker, peer, request, way, exchange, decision).await
         }
-        Ok(Choice::Other {
-            group,
-            version,
-            position,
-        }) => {
+        Ok((Choice::Elsewhere(to), _)) => {
+            let answer = elsewhere(&to, &target, peer.is_tls);
+            Err((answer, Box::new(exchange)))
+        }
+        Ok((
+            Choice::Other {
+                group,
+                version,
+                position,
+            },
+            seen,
+        )) => {
             let version = &group.versions[version];
             exchange.set_position(position);
             exchange.set_version(&version.counters, &group.id, &version.id);
@@ -173,9 +186,13 @@ async fn route(
                     keep_path,
                 } => redirect(location, *status, *keep_path, &target.path),
                 CompiledTarget::Static(files) => {
-                    let (files, method) = (Arc::clone(files), request.method());
-                    let (path, headers) = (&target.path, request.headers());
-                    return files::serve(files, &version.id, method, path, headers, exchange).await;
+                    let asked = FileRequest {
+                        method: request.method(),
+                        seen: seen_path(&target, seen),
+                        path: &target.path,
+                        headers: request.headers(),
+                    };
+                    return files::serve(Arc::clone(files), &version.id, asked, exchange).await;
                 }
                 CompiledTarget::Instances { .. } | CompiledTarget::OnDemand { .. } => {
                     Answer::TargetNotServed
@@ -183,9 +200,44 @@ async fn route(
             };
             Err((answer, Box::new(exchange)))
         }
-        Ok(Choice::NoSuchInstance) => Err((Answer::UnknownInstance, Box::new(exchange))),
-        Ok(Choice::Nothing | Choice::Wait { .. }) => Err((Answer::NoEndpoints, Box::new(exchange))),
+        Ok((Choice::NoSuchInstance, _)) => Err((Answer::UnknownInstance, Box::new(exchange))),
+        Ok((Choice::Nothing | Choice::Wait { .. }, _)) => {
+            Err((Answer::NoEndpoints, Box::new(exchange)))
+        }
         Err(answer) => Err((answer, Box::new(exchange))),
+    }
+}
+
+/// The path that the answering side sees: another one behind a rule of the app,
+/// with the query of the request.
+fn seen_path(target: &Target, path: Option<String>) -> PathAndQuery {
+    let Some(mut path) = path else {
+        return target.path.clone();
+    };
+    if let Some(query) = target.path.query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    path.parse().unwrap_or_else(|_| target.path.clone())
+}
+
+/// The request's address with other parts.
+fn elsewhere(to: &Elsewhere, target: &Target, is_tls: bool) -> Answer {
+    let own_scheme = if is_tls { "https" } else { "http" };
+    let scheme = to.scheme.as_deref().unwrap_or(own_scheme);
+    let own_host = target.host_header.to_str().unwrap_or_default();
+    let authority = match (&to.authority, to.port) {
+        (None, None) if scheme == own_scheme => own_host.to_owned(),
+        (authority, port) => {
+            let host = authority.as_deref().unwrap_or(&target.host);
+            port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        }
+    };
+    let uri = to.uri.as_deref().unwrap_or(target.path.as_str());
+    let slash = if uri.starts_with('/') { "" } else { "/" };
+    Answer::Redirect {
+        location: format!("{scheme}://{authority}{slash}{uri}"),
+        status: to.status,
     }
 }
 
@@ -222,8 +274,12 @@ impl Wishes {
             });
         }
         let table = worker.table();
-        let pinned = table
-            .rule(asked(request, target))
+        let found = table.find(asked(request, target));
+        let rule = found.and_then(|found| match found.by {
+            FoundBy::Rule(rule, _) => Some(rule),
+            FoundBy::Redirect(_) | FoundBy::Nothing => None,
+        });
+        let pinned = rule
             .into_iter()
             .flat_map(|rule| &rule.destinations)
             .filter_map(|id| table.groups.get(id))
@@ -261,7 +317,17 @@ pub(crate) enum Look {
     Chosen {
         route: Arc<str>,
         choice: Choice,
+        /// Path that the answering side sees, where it differs.
+        path: Option<String>,
     },
+}
+
+/// Where a request goes, and what it wishes.
+struct Way<'a> {
+    target: &'a Target,
+    /// Path that the instance sees.
+    seen: PathAndQuery,
+    wishes: &'a Wishes,
 }
 
 /// Forwards to the picked instance and passes its response on.
@@ -269,11 +335,15 @@ async fn pass(
     worker: &Rc<Worker>,
     peer: &Peer,
     mut request: Request<Incoming>,
-    target: &Target,
-    wishes: &Wishes,
+    way: Way<'_>,
     mut exchange: Exchange,
     mut decision: Decision,
 ) -> Result<Response<ResponseBody>, Ended> {
+    let Way {
+        target,
+        seen,
+        wishes,
+    } = way;
     let limits = &worker.shared.limits;
     let upgrade = headers::upgrade_of(request.headers()).filter(|_| decision.is_owed());
     let client_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
@@ -286,7 +356,7 @@ async fn pass(
     }
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = parts.method.clone();
-    *outgoing.uri_mut() = Uri::from(target.path.clone());
+    *outgoing.uri_mut() = Uri::from(seen);
     *outgoing.headers_mut() = parts.headers.clone();
     let client = headers::ClientSide {
         address: peer.address.ip(),

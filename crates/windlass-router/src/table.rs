@@ -69,6 +69,55 @@ pub struct Group {
     /// instance. Empty: no pinning.
     #[serde(default)]
     pub sticky_cookies: Vec<String>,
+    /// Whether the group stands for a whole app: then it has no versions, and
+    /// `ingress` says which other group answers.
+    #[serde(default)]
+    pub is_whole_app: bool,
+    /// Rules of the app; the first that matches decides.
+    #[serde(default)]
+    pub ingress: Vec<IngressRule>,
+}
+
+/// One rule of an app about its paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngressRule {
+    /// Only requests to this host: lower case, without port.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// Whole path segments as in [`RouteRule::path_prefix`], unless `exact`.
+    pub path: String,
+    /// Only this very path.
+    #[serde(default)]
+    pub exact: bool,
+    /// What answers.
+    pub answer: IngressAnswer,
+}
+
+/// What answers the requests of an ingress rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum IngressAnswer {
+    /// Another group, by the shares of its versions.
+    Group {
+        /// Which.
+        group: GroupId,
+        /// What takes the place of the matched part of the path; `None`
+        /// leaves it as it is.
+        replace: Option<String>,
+    },
+    /// Another address; what is `None` is that of the request.
+    Redirect {
+        /// Path and query.
+        uri: Option<String>,
+        /// Host.
+        authority: Option<String>,
+        /// Port.
+        port: Option<u16>,
+        /// `http` or `https`.
+        scheme: Option<String>,
+        /// 300 to 308.
+        status: u16,
+    },
 }
 
 /// One version of a group.

@@ -32,8 +32,8 @@ use crate::config::Limits;
 use crate::counters::Registry;
 use crate::framing::HeadLimits;
 use crate::guard::{ClientConnection, Guard, GuardLimits, RefusalPath};
-use crate::matching::Asked;
-use crate::pick::{Picker, Wish};
+use crate::matching::{Asked, FoundBy};
+use crate::pick::{Choice, Picker, Wish};
 use crate::pool::Pool;
 use crate::proxy::{self, Look};
 use crate::table::{Position, UpstreamId, VersionId};
@@ -209,14 +209,22 @@ impl Worker {
         if table.position == Position::default() {
             return Look::NoTable;
         }
-        let Some(rule) = table.rule(asked) else {
+        let Some(found) = table.find(asked) else {
             return Look::UnknownRoute;
         };
         let now_ms = self.shared.uptime.now_ms();
-        let choice = self.picker.borrow_mut().pick(&table, rule, wish, now_ms);
+        let (choice, path) = match found.by {
+            FoundBy::Rule(rule, path) => {
+                let mut picker = self.picker.borrow_mut();
+                (picker.pick(&table, rule, wish, now_ms), path)
+            }
+            FoundBy::Redirect(to) => (Choice::Elsewhere(Arc::clone(to)), None),
+            FoundBy::Nothing => return Look::UnknownRoute,
+        };
         Look::Chosen {
-            route: Arc::clone(&rule.route_id),
+            route: Arc::clone(&found.route.route_id),
             choice,
+            path,
         }
     }
 

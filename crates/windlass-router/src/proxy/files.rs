@@ -44,19 +44,34 @@ pub(crate) struct StaticFiles {
     pub(crate) not_found: Option<String>,
 }
 
+/// A request for a file.
+#[derive(Debug)]
+pub(super) struct FileRequest<'a> {
+    pub(super) method: &'a Method,
+    /// Path below the root.
+    pub(super) seen: PathAndQuery,
+    /// Path as the client said it.
+    pub(super) path: &'a PathAndQuery,
+    pub(super) headers: &'a HeaderMap,
+}
+
 /// Serves a file, or says why not; the exchange ends with the response.
 pub(super) async fn serve(
     files: Arc<StaticFiles>,
     version: &str,
-    method: &Method,
-    path: &PathAndQuery,
-    headers: &HeaderMap,
+    request: FileRequest<'_>,
     exchange: Exchange,
 ) -> Result<Response<ResponseBody>, (Answer, Box<Exchange>)> {
+    let FileRequest {
+        method,
+        seen,
+        path,
+        headers,
+    } = request;
     if *method != Method::GET && *method != Method::HEAD {
         return Err((Answer::OnlyRead, Box::new(exchange)));
     }
-    let asked = path.path().to_owned();
+    let asked = seen.path().to_owned();
     let looked = tokio::task::spawn_blocking(move || lookup::find(&files, &asked)).await;
     match looked.unwrap_or(Found::Nothing) {
         Found::File(file) => Ok(respond(

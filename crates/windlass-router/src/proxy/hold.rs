@@ -22,13 +22,14 @@ const ON_DEMAND_HOLD_LIMIT: Duration = Duration::from_secs(30);
 /// Requests that one version on demand may hold.
 const ON_DEMAND_COUNT_LIMIT: u32 = 100;
 
-/// Picks, and waits as long as something is awaited that may come.
+/// Picks, and waits as long as something is awaited that may come. Beside the
+/// choice there is the path that the answering side sees, where it differs.
 pub(super) async fn choose(
     worker: &Worker,
     asked: Asked<'_>,
     wish: Wish<'_>,
     exchange: &mut Exchange,
-) -> Result<Choice, Answer> {
+) -> Result<(Choice, Option<String>), Answer> {
     let began = Instant::now();
     let limits = &worker.shared.limits;
     let mut place = None;
@@ -41,10 +42,14 @@ pub(super) async fn choose(
         let limit = match looked {
             Look::NoTable => limits.hold_time,
             Look::UnknownRoute => return Err(Answer::UnknownRoute),
-            Look::Chosen { route, choice } => {
+            Look::Chosen {
+                route,
+                choice,
+                path,
+            } => {
                 exchange.set_route(&route);
                 let Choice::Wait { group, version } = choice else {
-                    return Ok(choice);
+                    return Ok((choice, path));
                 };
                 match version.map(|version| &group.versions[version]) {
                     None => limits.hold_time,
@@ -55,7 +60,7 @@ pub(super) async fn choose(
                             ..
                         } = &version.target
                         else {
-                            return Ok(Choice::Nothing);
+                            return Ok((Choice::Nothing, None));
                         };
                         let count = (*hold_limit).min(ON_DEMAND_COUNT_LIMIT);
                         if own_place.is_none() {

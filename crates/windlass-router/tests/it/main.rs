@@ -13,6 +13,7 @@ mod drain;
 mod files;
 mod flow;
 mod hold;
+mod ingress;
 mod instance;
 mod refuse;
 mod restart;

@@ -244,6 +244,7 @@ pub(crate) fn group(plan_generation: u64, versions: Vec<Version>) -> Group {
         versions,
         drain_limit_ms: 30_000,
         sticky_cookies: vec!["JSESSIONID".to_owned()],
+        ..Group::default()
     }
 }
 
