@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use serde_json::json;
 use windlass_engine::app::AppState;
 use windlass_engine::build::{Build, BuildOutcome};
-use windlass_engine::configuration::Configuration;
 use windlass_engine::id::{AppId, BuildId, ComponentName, ReleaseId, TaskId};
 use windlass_engine::instance::{ExitReason, RunExit};
 use windlass_engine::limits::BUILD_GRACE_MS;
@@ -85,10 +84,6 @@ impl Control {
         if let Some(fetch) = plan.fetch.filter(|fetch| fetch.ssh.is_some()) {
             self.offer_ssh(&fetch.url, &directories, self.owner(&record.id)?)?;
         }
-        let configuration = Configuration {
-            env: variables,
-            ..Configuration::default()
-        };
         let run = Run {
             memory_mb: build.memory_mb,
             sidecar_memory_mb: 0,
@@ -96,7 +91,7 @@ impl Control {
             instance: None,
         };
         let mut env: BTreeMap<String, String> =
-            self.environment(record, &configuration, &directories, &run)?;
+            self.environment(record, &variables, &BTreeMap::new(), &directories, &run)?;
         env.insert("CF_STACK".to_owned(), STACK.to_owned());
         if let Some(command) = &settings.build_command {
             env.insert("WINDLASS_BUILD_COMMAND".to_owned(), command.clone());
@@ -182,7 +177,10 @@ impl Control {
                 .await;
         }
         let staged = match exit.reason {
-            ExitReason::Exited => self.collect(name).await,
+            ExitReason::Exited => match (self.collect(name).await, &build) {
+                (Ok(droplet), Some(build)) => self.unpack_staged(&state, build, droplet).await,
+                (collected, _) => collected,
+            },
             ExitReason::OutOfMemory
             | ExitReason::OutOfDisk
             | ExitReason::StartTimeout
@@ -230,6 +228,20 @@ impl Control {
             .await
             .ok()
             .flatten()
+    }
+
+    /// Files that the router is to serve are there before anything says that they are built.
+    async fn unpack_staged(
+        &self,
+        state: &AppState,
+        build: &Build,
+        droplet: StagedDroplet,
+    ) -> Result<StagedDroplet, (String, String)> {
+        let unpacked = self.unpack_built(state, &build.artifact, droplet.digest);
+        match unpacked.await {
+            Ok(()) => Ok(droplet),
+            Err(error) => Err(("StagingError".to_owned(), error.to_string())),
+        }
     }
 
     async fn collect(&self, run: &str) -> Result<StagedDroplet, (String, String)> {

@@ -30,6 +30,9 @@ pub struct ReleaseRecord {
     pub base_artifact: Option<ArtifactId>,
     /// Artifact of the target.
     pub target_artifact: Option<ArtifactId>,
+    /// Artifacts of the target's components that have their own.
+    #[serde(default)]
+    pub target_artifacts: BTreeMap<ComponentName, ArtifactId>,
     /// Shares in force, by component and version, in 1/10,000.
     pub shares: BTreeMap<ComponentName, BTreeMap<RevisionId, u16>>,
     /// Routable and desired instances of the target and the base, by component.
@@ -195,24 +198,18 @@ pub(crate) fn put_history(
                 (
                     record.detail,
                     record.marks,
-                    Some((record.base_artifact, record.target_artifact)),
+                    Some((
+                        record.base_artifact,
+                        record.target_artifact,
+                        record.target_artifacts,
+                    )),
                 )
             }
             None => (ReleaseDetail::default(), Marks::default(), None),
         };
         marks.note(after, release, wall);
-        let (base_artifact, target_artifact) = artifacts.unwrap_or_else(|| {
-            let artifact = |id: &RevisionId| {
-                after
-                    .revisions
-                    .get(id)
-                    .and_then(|r| r.configuration.artifact.clone())
-            };
-            (
-                release.base.as_ref().and_then(artifact),
-                artifact(&release.target),
-            )
-        });
+        let (base_artifact, target_artifact, target_artifacts) =
+            artifacts.unwrap_or_else(|| artifacts_of(after, release));
         let record = ReleaseRecord {
             app: after.app.clone(),
             shares: shares_of(plan),
@@ -221,6 +218,7 @@ pub(crate) fn put_history(
             release: release.clone(),
             base_artifact,
             target_artifact,
+            target_artifacts,
             marks,
             detail,
         };
@@ -248,6 +246,30 @@ pub(crate) fn put_history(
         tx.put(&record.to_row()?)?;
     }
     Ok(())
+}
+
+/// Artifacts of base, target, and the target's components.
+fn artifacts_of(
+    state: &AppState,
+    release: &Release,
+) -> (
+    Option<ArtifactId>,
+    Option<ArtifactId>,
+    BTreeMap<ComponentName, ArtifactId>,
+) {
+    let configuration = |id: &RevisionId| state.revisions.get(id).map(|r| &r.configuration);
+    let base = release.base.as_ref().and_then(configuration);
+    let target = configuration(&release.target);
+    let own = target
+        .into_iter()
+        .flat_map(|target| &target.components)
+        .filter_map(|(name, config)| Some((name.clone(), config.artifact.clone()?)))
+        .collect();
+    (
+        base.and_then(|base| base.artifact.clone()),
+        target.and_then(|target| target.artifact.clone()),
+        own,
+    )
 }
 
 fn shares_of(plan: &Plan) -> BTreeMap<ComponentName, BTreeMap<RevisionId, u16>> {

@@ -18,8 +18,8 @@ use windlass_engine::id::{AppId, ArtifactId, InstanceId};
 use windlass_engine::instance::{ExitReason, RunExit};
 use windlass_engine::records::{AppRecord, Artifact};
 use windlass_runtime::{
-    HealthCheck, HealthKind, LaunchSpec, Limits, LogLimits, PROTOCOL, ProcessSpec, ReadinessCheck,
-    RunKind,
+    HealthCheck, HealthKind, LaunchSpec, Limits, LogLimits, PROTOCOL, Patience, ProcessSpec,
+    ReadinessCheck, RunKind,
 };
 
 use crate::archive::Owner;
@@ -226,6 +226,7 @@ fn health(check: &EngineCheck) -> HealthCheck {
         start_timeout_ms: ms(check.start_timeout_secs, START_TIMEOUT_MS),
         invocation_timeout_ms: ms(check.invocation_timeout_secs, INVOCATION_TIMEOUT_MS),
         interval_ms: ms(check.interval_secs, INTERVAL_MS),
+        patience: patience(check),
     }
 }
 
@@ -237,6 +238,19 @@ fn readiness(check: &EngineCheck) -> ReadinessCheck {
         kind: kind(&check.kind),
         invocation_timeout_ms: ms(check.invocation_timeout_secs, INVOCATION_TIMEOUT_MS),
         interval_ms: ms(check.interval_secs, READINESS_INTERVAL_MS),
+        patience: patience(check),
+    }
+}
+
+fn patience(check: &EngineCheck) -> Patience {
+    let default = Patience::default();
+    Patience {
+        initial_delay_ms: check
+            .initial_delay_secs
+            .map_or(default.initial_delay_ms, |secs| secs.saturating_mul(1_000)),
+        successes: check.success_threshold.unwrap_or(default.successes),
+        failures: check.failure_threshold.unwrap_or(default.failures),
+        port: check.port,
     }
 }
 

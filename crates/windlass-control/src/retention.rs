@@ -10,9 +10,10 @@ use std::time::{Duration, SystemTime};
 use windlass_engine::app::AppState;
 use windlass_engine::id::{AppId, ArtifactId, SecretRef};
 use windlass_engine::records::{
-    AppRecord, Artifact, ArtifactState, AuditEvent, BuildRecord, NumberedRevision, Operation,
-    Package, SecretValue, ServiceInstance,
+    AppRecord, Artifact, ArtifactState, AuditEvent, BuildRecord, BuildRecordState,
+    NumberedRevision, Operation, Package, SecretValue, ServiceInstance,
 };
+use windlass_engine::release::Outcome;
 use windlass_engine::time::Timestamp;
 use windlass_store::{
     Column, Filter, ListQuery, Order, Page, Reader, ReleaseRow, Row, StoreError, TaskRow,
@@ -24,6 +25,7 @@ use crate::clock;
 use crate::commit::write;
 use crate::control::Control;
 use crate::error::Error;
+use crate::history::ReleaseRecord;
 
 /// Pause between two sweeps, seconds.
 const SWEEP_SECS: u64 = 3_600;
@@ -122,6 +124,11 @@ impl Control {
             .read_list(move |reader| {
                 each::<NumberedRevision>(reader, |it| used.extend(it.env.into_values()))?;
                 each::<ServiceInstance>(reader, |it| used.extend([it.credentials]))?;
+                each::<BuildRecord>(reader, |it| {
+                    if it.state == BuildRecordState::Staging {
+                        used.extend(it.settings.env.into_values());
+                    }
+                })?;
                 let mut old = Vec::new();
                 each::<SecretValue>(reader, |it| {
                     if it.created_at < end && !used.contains(&it.reference) {
@@ -216,7 +223,8 @@ impl Control {
 
     /// Artifacts beyond the newest ones lose their blob, unless something may still run them.
     async fn expire_artifacts(&self, state: &AppState) -> Result<(), Error> {
-        let used = artifacts_in_use(state);
+        let mut used = artifacts_in_use(state);
+        used.extend(self.artifacts_to_return_to(state)?);
         let query = ListQuery::filtered(vec![
             Filter::is(Column::App, state.app.as_str()),
             Filter::is(Column::State, "staged"),
@@ -253,6 +261,38 @@ impl Control {
             Ok(())
         })
         .await
+    }
+
+    /// Artifacts of the newest deployed releases, as many as the app wants to return to.
+    fn artifacts_to_return_to(&self, state: &AppState) -> Result<BTreeSet<ArtifactId>, Error> {
+        let wanted = state.settings.releases_to_return_to as usize;
+        if wanted == 0 {
+            return Ok(BTreeSet::new());
+        }
+        let query = ListQuery::filtered(vec![
+            Filter::is(Column::App, state.app.as_str()),
+            Filter::is(Column::Finished, true),
+        ])
+        .ordered(Order::descending(Column::CreatedAt))
+        .page(Page::first(RELEASES_PER_APP));
+        let rows = self
+            .store()
+            .read(|reader| Ok::<_, Error>(reader.list::<ReleaseRow>(&query)?.rows))?;
+        let mut kept = BTreeSet::new();
+        let mut deployed = 0;
+        for row in &rows {
+            let record = ReleaseRecord::from_row(row)?;
+            if record.release.outcome() != Some(&Outcome::Deployed) {
+                continue;
+            }
+            kept.extend(record.target_artifacts.into_values());
+            kept.extend(record.target_artifact);
+            deployed += 1;
+            if deployed == wanted {
+                break;
+            }
+        }
+        Ok(kept)
     }
 
     /// Removes the rows of an app that was deleted long ago.
@@ -348,6 +388,8 @@ fn secrets_in_use(state: &AppState) -> Vec<SecretRef> {
     let mut used = Vec::new();
     for configuration in configurations {
         used.extend(configuration.env.values().cloned());
+        let components = configuration.components.values();
+        used.extend(components.flat_map(|config| config.env.values().cloned()));
         used.extend(configuration.bindings.values().cloned());
     }
     for task in &state.tasks {
@@ -377,14 +419,14 @@ fn each<T: Row>(reader: &Reader<'_>, mut visit: impl FnMut(T)) -> Result<(), Sto
 
 /// Artifacts that an app may still run: its current one, those of revisions in use, of tasks.
 fn artifacts_in_use(state: &AppState) -> BTreeSet<ArtifactId> {
-    let mut used: BTreeSet<ArtifactId> = state.configuration.artifact.iter().cloned().collect();
+    let mut used = BTreeSet::new();
+    let revisions = state.revisions.values().map(|it| &it.configuration);
     // Without a base a cancel puts this back.
     let before = state.releases.iter();
     let before = before.filter_map(|release| release.configuration_before.as_ref());
-    used.extend(before.filter_map(|configuration| configuration.artifact.clone()));
-    for revision in state.revisions.values() {
-        used.extend(revision.configuration.artifact.iter().cloned());
-        let own = revision.configuration.components.values();
+    for configuration in revisions.chain(before).chain([&state.configuration]) {
+        used.extend(configuration.artifact.iter().cloned());
+        let own = configuration.components.values();
         used.extend(own.filter_map(|config| config.artifact.clone()));
     }
     used.extend(state.tasks.iter().map(|task| task.artifact.clone()));

@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use windlass_engine::id::{AppId, DestinationId, DomainId, OperationId, RouteId, SpaceId};
+use windlass_engine::id::{
+    AppId, ComponentName, DestinationId, DomainId, OperationId, RouteId, SpaceId,
+};
 use windlass_engine::records::{
     Actor, AppRecord, Destination, Domain, Metadata, OperationState, Organization, Protocol, Route,
     RouteOptions, Space,
@@ -24,6 +26,8 @@ use crate::tenancy::{By, Subject, put_event, put_operation};
 mod rules;
 
 pub use rules::{NewDestination, RouteRefusal, with_inserted, with_replaced};
+
+pub use crate::routing::WHOLE_APP;
 
 /// Most destinations of a route.
 pub const MAX_DESTINATIONS: usize = 100;
@@ -345,7 +349,7 @@ pub(crate) fn put_own_route(
         destinations: vec![Destination {
             id: DestinationId::new(uuid::Uuid::new_v4().to_string()),
             app: app.id.clone(),
-            component: host.component.clone(),
+            component: ComponentName::from(WHOLE_APP),
             weight: None,
             port: None,
             protocol: Protocol::Http1,

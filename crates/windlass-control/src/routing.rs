@@ -1,11 +1,15 @@
 //! The route table as control sees it: groups from plans, hosts from routes.
 
+mod files;
+mod ingress;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use windlass_engine::app::AppState;
+use windlass_engine::configuration::ComponentRole;
 use windlass_engine::id::{AppId, CommitNumber, ComponentName, PlanGeneration};
 use windlass_engine::input::{Input, Observation};
 use windlass_engine::plan::{Plan, VersionShare, plan};
@@ -29,9 +33,22 @@ const ACKNOWLEDGE_ROUND_SECS: u64 = 30;
 /// Pause before hosts that could not be published are tried again, milliseconds.
 const HOST_RETRY_MS: u64 = 500;
 
+/// In place of a component: a route leads to the app as a whole, whose ingress rules say which
+/// component answers.
+pub const WHOLE_APP: &str = "*";
+
 /// Name of the group of a routed component.
 pub(crate) fn group_of(app: &AppId, component: &ComponentName) -> GroupId {
     format!("{app}/{component}")
+}
+
+/// Whether an app has rules of its own about its paths, or had them a moment ago.
+fn has_ingress(state: &AppState) -> bool {
+    let revisions = state.revisions.values();
+    revisions
+        .map(|revision| &revision.configuration)
+        .chain([&state.configuration])
+        .any(|configuration| !configuration.ingress.is_empty())
 }
 
 impl Control {
@@ -48,33 +65,47 @@ impl Control {
     fn group_changes(&self, state: &AppState, plan: &Plan) -> Result<Vec<Change>, Error> {
         let ports = self.ports_of(&state.app)?;
         let generation = state.plan_generation.0;
+        let whole_app = group_of(&state.app, &ComponentName::from(WHOLE_APP));
         if state.run == windlass_engine::app::RunState::Deleted {
-            return Ok(plan
-                .routes
-                .keys()
-                .map(|component| Change::RemoveGroup {
-                    group: group_of(&state.app, component),
+            let groups = plan.routes.keys();
+            return Ok(groups
+                .map(|component| group_of(&state.app, component))
+                .chain([whole_app])
+                .map(|group| Change::RemoveGroup {
+                    group,
                     plan_generation: generation,
                 })
                 .collect());
         }
-        Ok(plan
-            .routes
-            .iter()
-            .map(|(component, versions)| Change::PutGroup {
+        let mut changes = Vec::with_capacity(plan.routes.len() + 1);
+        for (component, versions) in &plan.routes {
+            changes.push(Change::PutGroup {
                 group: group_of(&state.app, component),
-                value: self.group(state, versions, &ports, generation),
-            })
-            .collect())
+                value: self.group(state, component, versions, &ports)?,
+            });
+        }
+        if has_ingress(state) {
+            changes.push(Change::PutGroup {
+                group: whole_app,
+                value: Group {
+                    app_id: state.app.to_string(),
+                    plan_generation: generation,
+                    is_whole_app: true,
+                    ingress: ingress::rules(&state.app, &plan.ingress),
+                    ..Group::default()
+                },
+            });
+        }
+        Ok(changes)
     }
 
     fn group(
         &self,
         state: &AppState,
+        component: &ComponentName,
         versions: &[VersionShare],
         ports: &BTreeMap<String, u16>,
-        plan_generation: u64,
-    ) -> Group {
+    ) -> Result<Group, Error> {
         let address = self.settings().instance_address;
         let upstream = |id: &windlass_engine::id::InstanceId| {
             let instance = state.instances.get(id)?;
@@ -92,22 +123,37 @@ impl Control {
                 public_id: crate::launch::instance_guid(&state.app, *id, instance.run),
             })
         };
-        Group {
-            app_id: state.app.to_string(),
-            plan_generation,
-            versions: versions
-                .iter()
-                .map(|version| Version {
-                    id: version.revision.to_string(),
-                    share: version.share,
-                    target: TargetKind::Instances {
-                        upstreams: version.instances.iter().filter_map(upstream).collect(),
-                    },
+        let mut targets = Vec::with_capacity(versions.len());
+        for version in versions {
+            let is_static =
+                state.role_in(&version.revision, component) == Some(ComponentRole::Static);
+            let target = if is_static {
+                self.static_target(state, &version.revision, component)?
+            } else {
+                Some(TargetKind::Instances {
+                    upstreams: version.instances.iter().filter_map(upstream).collect(),
                 })
-                .collect(),
-            drain_limit_ms: state.settings.drain_limit_ms,
-            sticky_cookies: STICKY_COOKIES.map(str::to_owned).to_vec(),
+            };
+            // Without its files a version can't answer; what else there is does.
+            targets.extend(target.map(|target| Version {
+                id: version.revision.to_string(),
+                share: version.share,
+                target,
+            }));
         }
+        let revisions = state.revisions.keys();
+        let drain_limit_ms = revisions
+            .map(|revision| state.drain_limit_ms(revision, component))
+            .max()
+            .unwrap_or(state.settings.drain_limit_ms);
+        Ok(Group {
+            app_id: state.app.to_string(),
+            plan_generation: state.plan_generation.0,
+            versions: targets,
+            drain_limit_ms,
+            sticky_cookies: STICKY_COOKIES.map(str::to_owned).to_vec(),
+            ..Group::default()
+        })
     }
 
     fn ports_of(&self, app: &AppId) -> Result<BTreeMap<String, u16>, Error> {

@@ -32,6 +32,8 @@ pub struct ControlSettings {
     pub build_slots: u32,
     /// Longest staging run, milliseconds.
     pub build_time_limit_ms: u64,
+    /// Longest run of a job of a release, milliseconds.
+    pub job_time_limit_ms: u64,
     /// Bytes of one log file of a run.
     pub log_file_bytes: u64,
     /// Log files kept per run.
@@ -65,6 +67,7 @@ impl ControlSettings {
             app_defaults: AppSettings::default(),
             build_slots: 4,
             build_time_limit_ms: 15 * 60_000,
+            job_time_limit_ms: 30 * 60_000,
             log_file_bytes: 4 * 1024 * 1024,
             log_files: 4,
             starts_at_once: cores * 4,

@@ -53,6 +53,12 @@ impl Control {
         self.stop_strangers(&runs, &apps).await;
         self.pending().is_returning = fresh;
         let states = self.all_states()?;
+        for state in &states {
+            // One app whose files are damaged must not keep all others from serving.
+            if let Err(error) = self.unpack_files_of(state).await {
+                tracing::error!(app.id = %state.app, "files are not served: {error}");
+            }
+        }
         let position = self.publish_everything(&states)?;
         // Not earlier: a run that was started before the reboot is noted would count as one from
         // before it if control died in between, and an older table would follow a newer one.

@@ -159,6 +159,7 @@ async fn look(control: &Control, app: &AppId) -> Result<Next, Error> {
     let now = clock::now(CommitNumber(0));
     let wanted = plan(&state, now);
     control.publish_missed(&state, &wanted)?;
+    control.unpack_files_of(&state).await?;
     if wanted.wake_at.is_some_and(|at| at <= now.uptime) {
         let committed = control.tick(app).await?;
         if committed.changed {
@@ -271,6 +272,7 @@ fn runs_of(state: &AppState, wanted: &Plan) -> (Vec<RunName>, Vec<StopRun>) {
             instance: instance.id,
             run: instance.run,
         };
+        let grace_ms = state.grace_ms(&instance.revision, &instance.component);
         sort(name, instance.want, grace_ms);
     }
     for (task, want) in &wanted.tasks {
@@ -288,6 +290,9 @@ fn runs_of(state: &AppState, wanted: &Plan) -> (Vec<RunName>, Vec<StopRun>) {
             release: release.clone(),
             component: component.clone(),
         };
+        let grace_ms = state.release(release).map_or(grace_ms, |release| {
+            state.grace_ms(&release.target, component)
+        });
         sort(name, *want, grace_ms);
     }
     (run, stop)

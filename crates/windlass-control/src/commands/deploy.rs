@@ -52,6 +52,13 @@ impl Control {
             + Send
             + 'static,
     {
+        if let Some(state) = self.state(&new.app)? {
+            let mut target = state.configuration;
+            for edit in &new.command.edits {
+                target.apply(edit);
+            }
+            self.unpack_files(&target).await?;
+        }
         let settings = self.commit_settings().clone();
         let control = self.clone();
         let (committed, record) = self

@@ -6,7 +6,7 @@
 
 use windlass_engine::app::AppState;
 use windlass_engine::configuration::Configuration;
-use windlass_engine::id::{AppId, ComponentName, DomainId};
+use windlass_engine::id::{AppId, DomainId};
 use windlass_engine::records::AppRecord;
 
 use super::apps::{NewApp, live_app, put_app, put_new_app};
@@ -18,15 +18,13 @@ use crate::error::Error;
 use crate::history::ReleaseRecord;
 use crate::routes::{RouteError, put_own_route};
 
-/// The host that an app gets of its own, with its creation.
+/// The host that an app gets of its own, with its creation. It leads to the app as a whole.
 #[derive(Debug, Clone)]
 pub struct OwnHost {
     /// Label below the domain, lower case.
     pub label: String,
     /// Below which domain.
     pub domain: DomainId,
-    /// Which component answers.
-    pub component: ComponentName,
 }
 
 /// What is decided about the app inside the commit: refused, or changed.
@@ -81,6 +79,7 @@ impl Control {
         change: ChangeApp,
         extra: Extra,
     ) -> Result<(AppRecord, ReleaseRecord), Error> {
+        self.unpack_files(&target).await?;
         let settings = self.commit_settings().clone();
         let control = self.clone();
         let (committed, record, release) = self

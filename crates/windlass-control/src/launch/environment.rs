@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use windlass_engine::configuration::Configuration;
 use windlass_engine::id::{AppId, BindingId, ComponentName, SecretRef};
 use windlass_engine::records::{AppRecord, Organization, Route, SecretValue, Space};
 use windlass_store::{Column, Filter};
@@ -54,7 +53,8 @@ impl Control {
     pub(crate) fn environment(
         &self,
         record: &AppRecord,
-        configuration: &Configuration,
+        variables: &BTreeMap<String, SecretRef>,
+        bindings: &BTreeMap<BindingId, SecretRef>,
         directories: &WorkDirectories,
         run: &Run<'_>,
     ) -> Result<BTreeMap<String, String>, Error> {
@@ -63,7 +63,7 @@ impl Control {
             ("LANG".to_owned(), LANG.to_owned()),
             ("USER".to_owned(), USER.to_owned()),
         ]);
-        env.extend(self.reveal(&configuration.env)?);
+        env.extend(self.reveal(variables)?);
         env.extend(launch_environment(directories));
         let own_memory_mb = run.memory_mb.saturating_sub(run.sidecar_memory_mb);
         env.insert("MEMORY_LIMIT".to_owned(), format!("{own_memory_mb}m"));
@@ -71,7 +71,7 @@ impl Control {
         env.insert(PROGRAM.to_owned(), program.display().to_string());
         let application = self.vcap_application(record, run)?;
         env.insert("VCAP_APPLICATION".to_owned(), application.to_string());
-        let services = self.vcap_services(&configuration.bindings)?;
+        let services = self.vcap_services(bindings)?;
         if let Some(url) = database_url::of(&services) {
             env.insert("DATABASE_URL".to_owned(), url);
         }

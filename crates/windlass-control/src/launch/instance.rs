@@ -63,7 +63,8 @@ impl Control {
         };
         let env = self.environment(
             record,
-            configuration,
+            &configuration.env_of(&instance.component),
+            &configuration.bindings,
             &directories,
             &Run {
                 memory_mb: config.memory_mb,
@@ -95,7 +96,7 @@ impl Control {
             kind: RunKind::Instance,
             index: instance.index,
             source_type: format!("APP/PROC/{}", instance.component.as_str().to_uppercase()),
-            grace_ms: state.settings.grace_ms,
+            grace_ms: state.grace_ms(&instance.revision, &instance.component),
             limits: limits(
                 config.memory_mb,
                 config.disk_mb,

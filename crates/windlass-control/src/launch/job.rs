@@ -44,7 +44,13 @@ impl Control {
             disk_mb: config.disk_mb,
             instance: None,
         };
-        let env = self.environment(record, configuration, &directories, &run)?;
+        let env = self.environment(
+            record,
+            &configuration.env_of(component),
+            &configuration.bindings,
+            &directories,
+            &run,
+        )?;
         let command = launch_command(&directories, &line);
         let mut argv = vec![command.program];
         argv.extend(command.arguments);
@@ -55,6 +61,12 @@ impl Control {
             working_dir: "app".into(),
             memory_mb: None,
         };
+        let mut limits = limits(
+            config.memory_mb,
+            config.disk_mb,
+            config.log_bytes_per_second,
+        );
+        limits.time_limit_ms = Some(self.settings().job_time_limit_ms);
         let common = Common {
             record,
             name,
@@ -62,12 +74,8 @@ impl Control {
             kind: RunKind::Job,
             index: 0,
             source_type: format!("APP/JOB/{}", component.as_str().to_uppercase()),
-            grace_ms: state.settings.grace_ms,
-            limits: limits(
-                config.memory_mb,
-                config.disk_mb,
-                config.log_bytes_per_second,
-            ),
+            grace_ms: state.grace_ms(&release.target, component),
+            limits,
         };
         self.spec(common, vec![process])
     }

@@ -1,7 +1,6 @@
 //! How a task is started.
 
 use windlass_engine::app::AppState;
-use windlass_engine::configuration::Configuration;
 use windlass_engine::id::TaskId;
 use windlass_engine::records::AppRecord;
 use windlass_runtime::{Command, LaunchSpec, ProcessSpec, RunKind};
@@ -26,18 +25,13 @@ impl Control {
         let directories = self
             .lay_out(&record.id, &artifact, self.run_dir(&name.to_string()))
             .await?;
-        let configuration = Configuration {
-            env: task.env.clone(),
-            bindings: task.bindings.clone(),
-            ..Configuration::default()
-        };
         let run = Run {
             memory_mb: task.memory_mb,
             sidecar_memory_mb: 0,
             disk_mb: task.disk_mb,
             instance: None,
         };
-        let env = self.environment(record, &configuration, &directories, &run)?;
+        let env = self.environment(record, &task.env, &task.bindings, &directories, &run)?;
         let command = launch_command(&directories, &task.command);
         let mut argv = vec![command.program];
         argv.extend(command.arguments);

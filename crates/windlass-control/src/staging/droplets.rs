@@ -76,6 +76,24 @@ impl Droplets {
         Ok(directories)
     }
 
+    /// Directory of a droplet's own files, as the router serves them.
+    pub fn files_of(&self, digest: &Digest) -> PathBuf {
+        self.root.join(digest.to_string()).join("app")
+    }
+
+    /// Whether they are there.
+    pub fn has_files(&self, digest: &Digest) -> bool {
+        self.files_of(digest).is_dir()
+    }
+
+    /// Unpacks a droplet, unless it is. Blocking.
+    pub fn unpack(&self, digest: &Digest) -> Result<(), PrepareError> {
+        self.unpacked(digest)?;
+        let files = self.files_of(digest);
+        // A droplet that was uploaded may lack them.
+        fs::create_dir_all(&files).map_err(io(&files))
+    }
+
     /// Removes the unpacked form of all other droplets.
     pub fn keep_only(&self, digests: &HashSet<Digest>) -> Result<(), PrepareError> {
         let _unpacking = self

@@ -11,4 +11,5 @@ mod once;
 mod progress;
 mod runs;
 mod tasks;
+mod whole;
 mod world;

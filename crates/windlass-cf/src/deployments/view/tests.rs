@@ -91,6 +91,7 @@ fn record(release: &Release) -> ReleaseRecord {
         app: AppId::from("a"),
         release: release.clone(),
         base_artifact: Some(ArtifactId::from("d1")),
+        target_artifacts: BTreeMap::new(),
         target_artifact: Some(ArtifactId::from("d2")),
         shares: BTreeMap::new(),
         instances: BTreeMap::new(),
