@@ -154,7 +154,7 @@ pub async fn run(start: Start) -> Result<Ended, SupervisorError> {
         }
         let due = supervisor.next_due();
         tokio::select! {
-            _ = children.recv() => supervisor.reap(),
+            _ = children.recv() => supervisor.reap(&mut said).await,
             Some(event) = said.recv() => supervisor.heard(event).await,
             _ = terminate.recv() => supervisor.end_roles("SIGTERM: instances go on running"),
             _ = hangup.recv() => supervisor.end_roles("SIGHUP: instances go on running"),
@@ -205,15 +205,17 @@ impl Supervisor {
     }
 
     /// Takes in every child that has ended.
-    fn reap(&mut self) {
+    async fn reap(&mut self, said: &mut mpsc::Receiver<RoleEvent>) {
         for exit in role::reap_children() {
-            let Some(role) = self
-                .roles
-                .iter_mut()
-                .find(|role| role.pid() == Some(exit.pid))
-            else {
+            let is_exited = |role: &Role| role.pid() == Some(exit.pid);
+            let Some(index) = self.roles.iter().position(is_exited) else {
                 continue;
             };
+            self.roles[index].last_words().await;
+            while let Ok(event) = said.try_recv() {
+                self.heard(event).await;
+            }
+            let role = &mut self.roles[index];
             if role.kind() == RoleKind::Control {
                 self.control_ready.send_replace(false);
             }

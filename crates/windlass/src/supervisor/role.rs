@@ -13,6 +13,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
@@ -22,6 +23,10 @@ use crate::settings::{EXIT_CONFIGURATION, Settings};
 
 /// How long after exit status 78 a role is tried again once it has worked.
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
+
+/// How long the last words of a role that has ended are waited for: they lie in its link already,
+/// but something that it started may hold the link open.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 
 /// The two roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +76,8 @@ enum State {
         pid: Pid,
         since: Instant,
         writer: LinkWriter,
+        /// Ends when everything that it said has been passed on.
+        listener: JoinHandle<()>,
     },
 }
 
@@ -181,12 +188,12 @@ impl Role {
             .spawn()?;
         let pid = Pid::from_raw(child.id().try_into().map_err(io::Error::other)?);
         let (reader, writer) = role_link::split(ours)?;
-        tokio::spawn(forward(pid, reader, events.clone()));
         self.said_reason = None;
         self.state = State::Running {
             pid,
             since: Instant::now(),
             writer,
+            listener: tokio::spawn(forward(pid, reader, events.clone())),
         };
         Ok(())
     }
@@ -204,6 +211,21 @@ impl Role {
         if let State::Running { pid, .. } = self.state {
             // It may have ended just now; then the exit is already on its way to us.
             let _ = kill(pid, signal);
+        }
+    }
+
+    /// Waits until what it said before it ended has been passed on: the news of the exit may
+    /// overtake the reason.
+    pub(super) async fn last_words(&mut self) {
+        if let State::Running { listener, .. } = &mut self.state
+            && tokio::time::timeout(LAST_WORDS_LIMIT, listener)
+                .await
+                .is_err()
+        {
+            tracing::warn!(
+                role = self.kind.name(),
+                "the link of an ended role stays open"
+            );
         }
     }
 
