@@ -206,7 +206,9 @@ fn routed_counts(release: &Release, component: &ComponentName) -> Option<StepCou
 }
 
 /// Instances that the target should have now: `max_in_flight` beyond the routable ones, none
-/// more while one of them is crashed, never fewer than before.
+/// more while one of them is crashed, never fewer than before. What was counted at admission holds
+/// as long as a step begins with the instances of those before it, so that these come up (again)
+/// before any of its own.
 fn wanted_target(state: &AppState, release: &Release, component: &ComponentName) -> u32 {
     let before = release.wanted.get(component).copied().unwrap_or(0);
     let Some(counts) = routed_counts(release, component) else {
@@ -230,10 +232,26 @@ fn wanted_target(state: &AppState, release: &Release, component: &ComponentName)
     if crashed > 0 || starting >= in_flight {
         return before.min(counts.new_instances);
     }
+    let passed = passed_instances(release, component).min(counts.new_instances);
+    let most = if routable < passed {
+        passed
+    } else {
+        counts.new_instances
+    };
     routable
         .saturating_add(in_flight)
-        .min(counts.new_instances)
+        .min(most)
         .max(before.min(counts.new_instances))
+}
+
+/// Most instances of the target that a step asked for that is passed.
+fn passed_instances(release: &Release, component: &ComponentName) -> u32 {
+    let passed = release.steps.iter().take(release.step_index().unwrap_or(0));
+    passed
+        .filter_map(|step| step.counts.get(component))
+        .map(|counts| counts.new_instances)
+        .max()
+        .unwrap_or(0)
 }
 
 fn has_old(state: &AppState, release: &Release, component: &ComponentName) -> bool {

@@ -169,3 +169,51 @@ fn a_worker_that_is_scaled_during_a_release_counts_with_the_most_of_both() {
         assert_eq!(usage(&world.state).instances, u64::from(1 + scaled));
     }
 }
+
+/// What is reserved for a canary is what its steps let run when each begins with the instances of
+/// the one before. After a stop and a start in a pause they are not up yet, and a user may go on.
+#[test]
+fn a_canary_continued_before_it_is_up_again_keeps_to_what_was_counted() {
+    let table: [(&[u8], u32, usize); 5] = [
+        (&[40, 50, 99], 2, 1),
+        (&[40, 50, 99], 2, 2),
+        (&[40, 50, 99], 1, 2),
+        (&[1, 50], 3, 1),
+        (&[50, 100], 2, 1),
+    ];
+    for (weights, in_flight, pauses) in table {
+        for up in 0..=3 {
+            let mut world = World::running(3);
+            world.deploy(2, canary(weights, in_flight));
+            world.settle();
+            for _ in 1..pauses {
+                world.go_on(2);
+                world.settle();
+            }
+            world.input(&Input::Stop);
+            world.settle();
+            world.start("v9");
+            world.up("v1", 3);
+            world.up("v2", up);
+            world.go_on(2);
+            let counted = usage(&world.state).instances;
+            for _ in 0..10 {
+                let serving = u64::from(world.wanted("v1") + world.wanted("v2"));
+                assert!(
+                    serving <= counted,
+                    "{weights:?} by {in_flight}, pause {pauses}, {up} up: {serving} of {counted}"
+                );
+                if world.up("v2", 1) == 0 {
+                    break;
+                }
+                world.drain();
+            }
+            world.settle();
+            let word = world.word(2);
+            assert!(
+                word == "paused" || word == "deployed",
+                "{weights:?} by {in_flight}, pause {pauses}, {up} up: {word}"
+            );
+        }
+    }
+}
