@@ -241,8 +241,15 @@ fn wake_at(state: &AppState, now: Now) -> Option<Uptime> {
         .iter()
         .filter(|release| release.is_in_flight())
         .filter_map(|release| release.timer_until);
+    let jobs = state
+        .releases
+        .iter()
+        .flat_map(|release| &release.jobs)
+        .filter(|job| job.state == JobState::Running)
+        .filter_map(|job| job.until);
     instances
         .chain(deadlines)
+        .chain(jobs)
         .chain(timers)
         .min()
         .map(|at| at.max(now.uptime))

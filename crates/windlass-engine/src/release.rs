@@ -237,6 +237,10 @@ pub struct JobRun {
     pub kind: JobKind,
     /// Where it stands.
     pub state: JobState,
+    /// When it is ended at the latest. Only a job for failures has its own: the others run while
+    /// the deadline of their release does.
+    #[serde(default)]
+    pub until: Option<Uptime>,
 }
 
 /// Where a job stands.
@@ -245,13 +249,13 @@ pub struct JobRun {
 pub enum JobState {
     /// Wanted or running.
     Running,
-    /// Being ended by a cancel.
+    /// Being ended, before it was done.
     Canceling,
     /// Ended well.
     Succeeded,
     /// Ended badly.
     Failed,
-    /// Ended by a cancel.
+    /// Was ended before it was done.
     Interrupted,
 }
 
@@ -272,6 +276,11 @@ impl Release {
     /// Whether what was before is being put back.
     pub fn is_restoring(&self) -> bool {
         matches!(self.state, ReleaseState::Restoring { .. })
+    }
+
+    /// Whether a job of it runs.
+    pub(crate) fn runs_a_job(&self) -> bool {
+        self.jobs.iter().any(|job| job.state == JobState::Running)
     }
 
     /// Ends its jobs that run.

@@ -66,6 +66,7 @@ pub(crate) fn commit(commit: &Commit<'_>, history: &History) -> Held {
     work::runs_only_grow(commit)?;
     work::tasks_end_as_they_must(commit, history)?;
     work::builds_end_as_they_must(commit, history)?;
+    work::jobs_stop_with_the_app(commit)?;
     work::generation_grows_with_the_work(commit)?;
     work::wakes_in_time(commit)?;
     work::quota_is_kept(commit)

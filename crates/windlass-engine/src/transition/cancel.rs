@@ -7,7 +7,7 @@ use crate::app::{CancelRestores, RunState};
 use crate::configuration::{ComponentRole, Configuration, JobKind, Key};
 use crate::id::ReleaseId;
 use crate::input::CancelCommand;
-use crate::limits::REASON_BYTES_MAX;
+use crate::limits::{DEADLINE_MS, REASON_BYTES_MAX};
 use crate::rejection::Rejection;
 use crate::release::{
     CancelCause, Deadline, FailureReason, JobRun, JobState, Outcome, ReleaseState, Restore, Urgency,
@@ -234,8 +234,14 @@ impl Work {
         (restored, not_restored)
     }
 
-    /// Jobs of the target that run when it fails.
+    /// Jobs of the target that run when it fails; of a stopped app nothing runs. Each has a bound,
+    /// also where releases have none: a restore waits for it, and has no deadline itself.
     fn failure_jobs(&self, position: usize) -> Vec<JobRun> {
+        if self.state.run != RunState::Started {
+            return Vec::new();
+        }
+        let span_ms = self.state.settings.deadline_ms.unwrap_or(DEADLINE_MS);
+        let until = self.now.uptime.plus_ms(span_ms);
         let target = &self.state.releases[position].target;
         let kind = JobKind::FailedDeploy;
         self.state
@@ -248,6 +254,7 @@ impl Work {
                 component: component.clone(),
                 kind,
                 state: JobState::Running,
+                until: Some(until),
             })
             .collect()
     }

@@ -8,7 +8,7 @@ use crate::id::{InstanceId, RevisionId};
 use crate::input::{ScaleCommand, StartCommand};
 use crate::limits;
 use crate::rejection::{InFlightConflict, Rejection};
-use crate::release::{CancelCause, Outcome, Urgency};
+use crate::release::{CancelCause, FailureReason, JobState, Outcome, Release, Urgency};
 use crate::revision::Revision;
 
 impl Work {
@@ -31,6 +31,26 @@ impl Work {
             self.state.run = RunState::Stopped;
             self.state.restarts.clear();
             self.tell_app("stopped", "the app was stopped");
+            self.stop_jobs();
+        }
+    }
+
+    /// Jobs stop with their app. A job runs at most once per release, so one whose gate was not
+    /// passed could never pass it after a start: its release fails now, as by a reboot.
+    pub(super) fn stop_jobs(&mut self) {
+        let interrupted = |release: &Release| {
+            let mut jobs = release.jobs.iter();
+            let job = jobs.find(|job| job.state == JobState::Running)?;
+            Some((release.id.clone(), job.component.clone()))
+        };
+        let moving = self.state.releases.iter().filter(|it| it.is_in_flight());
+        let failed: Vec<_> = moving.filter_map(interrupted).collect();
+        for (id, component) in failed {
+            let reason = FailureReason::Job { component };
+            self.fail(&id, reason, "the app was stopped while a job ran");
+        }
+        for release in &mut self.state.releases {
+            release.cancel_jobs();
         }
     }
 

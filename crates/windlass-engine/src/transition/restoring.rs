@@ -39,11 +39,33 @@ impl Work {
             release.status_changed_at = wall;
         }
         if was_stopped && self.state.run == RunState::Started {
-            // Nothing ran before it, so nothing runs after it.
+            // Nothing ran before it, so nothing runs after it, no job of an older release either.
             self.state.run = RunState::Stopped;
+            self.stop_jobs();
         }
         self.tell_release(id, word, "nothing of it runs any more");
         true
+    }
+
+    /// Ends the jobs for failures whose bound is over. That takes nothing from what serves: the base
+    /// is waited for all the same.
+    pub(super) fn expire_jobs(&mut self, id: &ReleaseId) -> bool {
+        let now = self.now.uptime;
+        let Some(release) = self.release_mut(id) else {
+            return false;
+        };
+        let mut texts = Vec::new();
+        for job in &mut release.jobs {
+            if job.state == JobState::Running && job.until.is_some_and(|until| until <= now) {
+                job.state = JobState::Canceling;
+                texts.push(format!("job {} took too long and is ended", job.component));
+            }
+        }
+        let any = !texts.is_empty();
+        for text in texts {
+            self.tell_release(id, "job_expired", text);
+        }
+        any
     }
 
     /// Instances of its target, jobs and builds of its own that are not gone yet.

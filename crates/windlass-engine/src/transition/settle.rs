@@ -84,7 +84,9 @@ impl Work {
                     || self.settle_step(id, step)
             }
             ReleaseState::Paused { .. } => self.hold_deadline(id),
-            ReleaseState::Restoring { outcome } => self.settle_restoring(id, outcome),
+            ReleaseState::Restoring { outcome } => {
+                self.expire_jobs(id) | self.settle_restoring(id, outcome)
+            }
         }
     }
 
@@ -171,15 +173,9 @@ impl Work {
         };
         // What a job printed last is looked up when its deadline has come: before that is told,
         // it is not judged.
-        let runs_a_job = || {
-            release
-                .jobs
-                .iter()
-                .any(|job| job.state == JobState::Running)
-        };
         if let Deadline::Running { at } = release.deadline
             && at <= self.now.uptime
-            && (self.is_tick || !runs_a_job())
+            && (self.is_tick || !release.runs_a_job())
         {
             self.fail(id, FailureReason::Deadline, "no progress for the deadline");
             return true;
@@ -261,6 +257,7 @@ impl Work {
                         component,
                         kind,
                         state: JobState::Running,
+                        until: None,
                     }));
             }
             return true;

@@ -8,6 +8,7 @@ mod cancel;
 mod deadline;
 mod gates;
 mod instances;
+mod jobs;
 mod keys;
 mod lifecycle;
 mod policies;

@@ -106,6 +106,19 @@ pub(super) fn builds_end_as_they_must(commit: &Commit<'_>, history: &History) ->
     Ok(())
 }
 
+/// Of an app that is not started no job runs on.
+pub(super) fn jobs_stop_with_the_app(commit: &Commit<'_>) -> Held {
+    let state = commit.after;
+    let stopped = state.run != windlass_engine::app::RunState::Started;
+    let mut jobs = state.releases.iter().flat_map(|release| &release.jobs);
+    let running = jobs.find(|job| job.state == JobState::Running);
+    must(
+        "jobs stop with the app",
+        !stopped || running.is_none(),
+        || format!("{running:?} runs, the app is {:?}", state.run),
+    )
+}
+
 /// The plan generation grows by one iff the work differs.
 pub(super) fn generation_grows_with_the_work(commit: &Commit<'_>) -> Held {
     let grown = commit.after.plan_generation.0 - commit.before.plan_generation.0;
@@ -140,7 +153,11 @@ pub(super) fn wakes_in_time(commit: &Commit<'_>) -> Held {
         Deadline::Running { at } => Some(at),
         Deadline::Off | Deadline::Held { .. } => None,
     });
-    let earliest = instances.chain(timers).chain(deadlines).min();
+    let jobs = state.releases.iter().flat_map(|release| &release.jobs);
+    let jobs = jobs
+        .filter(|job| job.state == JobState::Running)
+        .filter_map(|job| job.until);
+    let earliest = instances.chain(timers).chain(deadlines).chain(jobs).min();
     let sound = earliest.is_none_or(|at| {
         commit
             .new

@@ -11,7 +11,7 @@ use crate::strategy::{Gate, Strategy};
 use crate::transition::usage;
 
 /// An app of two instances with jobs, and a rolling release, before anything of it was seen.
-fn release(jobs: &[(&str, JobKind)]) -> World {
+pub(super) fn release(jobs: &[(&str, JobKind)]) -> World {
     let mut world = World::stopped(ConcurrencyPolicy::SupersedeNow, 2);
     world.edit(jobs.iter().map(|(name, kind)| job(name, *kind)).collect());
     world.start("v1");
@@ -25,7 +25,7 @@ pub(super) fn job(name: &str, kind: JobKind) -> Edit {
 }
 
 /// A release with a job after traffic has moved, and one for failures.
-fn with_job_after() -> World {
+pub(super) fn with_job_after() -> World {
     release(&[
         ("post", JobKind::PostDeploy),
         ("sorry", JobKind::FailedDeploy),
@@ -43,7 +43,7 @@ fn gated(gate: Gate) -> World {
     world
 }
 
-fn job_ended(world: &mut World, component: &str, succeeded: bool) {
+pub(super) fn job_ended(world: &mut World, component: &str, succeeded: bool) {
     world.observe(Observation::JobEnded {
         release: "r2".into(),
         component: component.into(),
@@ -51,7 +51,7 @@ fn job_ended(world: &mut World, component: &str, succeeded: bool) {
     });
 }
 
-fn jobs(world: &World) -> Vec<(String, Want)> {
+pub(super) fn jobs(world: &World) -> Vec<(String, Want)> {
     let jobs = world.plan().jobs.into_iter();
     jobs.map(|(_, component, want)| (component.0, want))
         .collect()
