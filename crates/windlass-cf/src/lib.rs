@@ -13,6 +13,7 @@ mod buildpacks;
 mod builds;
 mod checks;
 mod deployments;
+mod disk;
 mod domains;
 mod droplets;
 pub mod error;

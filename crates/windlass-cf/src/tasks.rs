@@ -22,6 +22,7 @@ use crate::body::JsonObject;
 use crate::deployments::headers;
 use crate::error::{ApiError, ApiResult};
 use crate::path::Guid;
+use crate::disk::MAX_DISK_MB;
 use crate::processes::model;
 use crate::query::{ListQuery, ListSpec};
 use crate::server::CfState;
@@ -36,9 +37,6 @@ use view::Command;
 
 /// Memory and disk of a task that neither says nor has a template, MiB.
 const DEFAULT_SIZE_MB: u64 = 1_024;
-
-/// Most disk that a task may ask for, MiB.
-const MAX_DISK_MB: i64 = 2_048;
 
 const LIST: ListSpec = ListSpec::with_filters(&[
     "names",

@@ -6,6 +6,7 @@ use windlass_engine::limits::STEPS_MAX;
 
 use crate::body::{IntegerRange, Validator};
 use crate::checks::{MAX_GUID_CHARS, echo, given, object, supported_keys};
+use crate::disk;
 use crate::error::ApiError;
 use crate::metadata::MetadataPatch;
 
@@ -195,6 +196,7 @@ fn options(
         "log_rate_limit_in_bytes_per_second",
         IntegerRange::OR_UNLIMITED,
     );
+    disk::check(checks, disk_in_mb);
     Options {
         max_in_flight: max_in_flight(checks, options),
         web_instances,

@@ -5,6 +5,7 @@ use windlass_engine::configuration::{HealthCheck, HealthKind};
 
 use crate::body::{IntegerRange, Validator};
 use crate::checks::{Patch, object, supported_keys, text_between};
+use crate::disk;
 use crate::error::ApiError;
 use crate::metadata::MetadataPatch;
 
@@ -124,6 +125,7 @@ pub(crate) fn scale(body: &Map<String, Value>) -> Result<ScaleProcess, ApiError>
             IntegerRange::OR_UNLIMITED,
         ),
     };
+    disk::check(&mut checks, scale.disk_in_mb);
     checks.finish()?;
     Ok(scale)
 }
@@ -308,6 +310,11 @@ mod tests {
             (
                 json!({"log_rate_limit_in_bytes_per_second": -2}),
                 "Log rate limit in bytes per second must be greater than or equal to -1",
+            ),
+            (
+                json!({"disk_in_mb": 2_049}),
+                "disk_quota too much disk requested (requested 2049 MB - must be less than \
+                 2048 MB)",
             ),
             (json!({"x": 1}), "Unknown field(s): 'x'"),
         ] {

@@ -181,6 +181,10 @@ fn what_is_refused_and_how() {
         (with_options(json!({"disk_in_mb": []})), "Disk in mb is not a number".to_owned()),
         (with_options(json!({"disk_in_mb": 0})), "Disk in mb must be greater than 0".to_owned()),
         (
+            with_options(json!({"disk_in_mb": 4_096})),
+            "disk_quota too much disk requested (requested 4096 MB - must be less than 2048 MB)".to_owned(),
+        ),
+        (
             with_options(json!({"log_rate_limit_in_bytes_per_second": -2})),
             "Log rate limit in bytes per second must be greater than or equal to -1".to_owned(),
         ),
