@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde_json::Value;
 use windlass_control::error::Error;
 use windlass_control::listing::{Column, ListQuery as Question};
+use windlass_control::routes::RouteError;
 use windlass_engine::id::{DomainId, OrganizationId};
 use windlass_engine::records::Domain;
 
@@ -142,10 +143,15 @@ async fn delete(State(cf): State<CfState>, caller: Authenticated, Guid(guid): Gu
             "This domain is shared with other organizations. Unshare before deleting.",
         ));
     }
-    cf.tenancy()
+    let done = cf
+        .control
         .delete_domain(&caller.principal.actor(), &domain.id)
-        .await?;
-    jobs::accepted_done(&cf, &caller, "domain.delete", &guid).await
+        .await;
+    let operation = done.map_err(|error| match error {
+        RouteError::Other(error) => ApiError::from(error),
+        RouteError::Refused(refusal) => ApiError::unprocessable(refusal.to_string()),
+    })?;
+    Ok(jobs::accepted(&cf, &operation))
 }
 
 async fn list_shares(

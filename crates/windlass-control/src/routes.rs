@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::identity::Visibility;
 use crate::tenancy::{By, Subject, put_event, put_operation};
 
+mod domain;
 mod rules;
 
 pub use rules::{NewDestination, RouteRefusal, with_inserted, with_replaced};

@@ -25,6 +25,7 @@ mod spaces;
 
 pub use audit::{Subject, put_event};
 pub use delete::MAX_APPS_PER_DELETION;
+pub(crate) use domains::domain_subject;
 pub use domains::{MAX_DOMAIN_CHARS, NewDomain};
 pub use operations::{complete_operation, put_operation};
 pub use organizations::{NewOrganization, OrganizationCounts, OrganizationPatch};

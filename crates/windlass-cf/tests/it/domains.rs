@@ -112,3 +112,54 @@ async fn private_domains_are_of_one_organization_until_they_are_shared() {
     assert_eq!(labeled.body["metadata"]["annotations"]["a"], "b");
     assert_eq!(world.delete("boss", &path).await.status, 202);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_goes_with_its_routes() {
+    let world = World::start().await;
+    let (org, space) = world.tenant("one").await;
+    let app = world.app("admin", &space, "shop").await;
+    let made = world
+        .post("admin", "/v3/domains", &private("one.example.org", &org))
+        .await;
+    let domain = made.guid();
+    let mut routes = Vec::new();
+    for host in ["a", "b"] {
+        let body = json!({"host": host, "relationships": {
+            "space": {"data": {"guid": space}}, "domain": {"data": {"guid": domain}}
+        }});
+        let route = world.post("admin", "/v3/routes", &body).await.guid();
+        let to = json!({"destinations": [{"app": {"guid": app}}]});
+        let path = format!("/v3/routes/{route}/destinations");
+        assert_eq!(world.post("admin", &path, &to).await.status, 200);
+        routes.push(route);
+    }
+    let gone = world
+        .delete("admin", &format!("/v3/domains/{domain}"))
+        .await;
+    assert_eq!(gone.status, 202, "{:?}", gone.body);
+    let job = world.get("admin", &gone.job()).await.body;
+    assert_eq!(
+        (&job["state"], &job["operation"]),
+        (&json!("COMPLETE"), &json!("domain.delete"))
+    );
+    for route in &routes {
+        let path = format!("/v3/routes/{route}");
+        assert_eq!(world.get("admin", &path).await.status, 404);
+        let told = format!("/v3/audit_events?target_guids={route}&order_by=-created_at");
+        let kinds = world.get("admin", &told).await.column("type");
+        assert!(
+            kinds.contains(&"audit.route.delete-request".to_owned()),
+            "{kinds:?}"
+        );
+    }
+    let of_app = format!("/v3/apps/{app}/routes");
+    let left = world.get("admin", &of_app).await.column("guid");
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(
+        world
+            .get("admin", &format!("/v3/domains/{domain}"))
+            .await
+            .status,
+        404
+    );
+}

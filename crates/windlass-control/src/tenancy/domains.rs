@@ -90,7 +90,13 @@ impl Tenancy {
                     },
                     other => other.into(),
                 })?;
-                put_event(tx, &by, "audit.domain.create", subject(&domain), json!({}))?;
+                put_event(
+                    tx,
+                    &by,
+                    "audit.domain.create",
+                    domain_subject(&domain),
+                    json!({}),
+                )?;
                 Ok(domain)
             })
             .await
@@ -157,30 +163,6 @@ impl Tenancy {
             Ok(())
         })
         .await
-    }
-
-    /// Deletes a domain.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] while routes lie below it.
-    pub async fn delete_domain(&self, actor: &Actor, id: &DomainId) -> Result<(), Error> {
-        let (by, id) = (self.by(actor), id.clone());
-        self.store
-            .write(move |tx| {
-                let domain = tx
-                    .get::<Domain>(&id)?
-                    .ok_or(Error::NotFound { what: "domain" })?;
-                if tx.count::<Route>(&[Filter::is(Column::Domain, id.as_str())])? > 0 {
-                    return Err(Error::Conflict(
-                        "the domain has routes; delete those first".to_owned(),
-                    ));
-                }
-                tx.delete::<Domain>(&id)?;
-                put_event(tx, &by, "audit.domain.delete", subject(&domain), json!({}))?;
-                Ok(())
-            })
-            .await
-            .map_err(crate::identity::flatten)
     }
 
     /// One domain, if the caller sees it.
@@ -325,7 +307,8 @@ fn check_domain_name(name: &str) -> Result<(), Error> {
     })
 }
 
-fn subject(domain: &Domain) -> Subject {
+/// A domain as the audit trail names it.
+pub(crate) fn domain_subject(domain: &Domain) -> Subject {
     let subject = Subject::new("domain", domain.id.as_str(), &domain.name);
     match &domain.organization {
         Some(organization) => subject.within(organization, None),
