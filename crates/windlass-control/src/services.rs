@@ -7,7 +7,7 @@
 //! The secret value of a binding is its whole entry of `VCAP_SERVICES`. It changes with everything
 //! that the app sees of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use windlass_engine::app::AppState;
@@ -375,18 +375,44 @@ impl Control {
         mut filters: Vec<Filter>,
     ) -> Result<Vec<ServiceBinding>, Error> {
         filters.extend(visible(visibility, Column::Organization, Column::Space));
-        let query = ListQuery::filtered(filters).page(Page::first(Page::MAX_LIMIT));
-        let rows = self
-            .store()
-            .read_list(move |reader| reader.list::<ServiceBinding>(&query))
-            .await?
-            .rows;
-        let mut found = Vec::new();
+        self.store()
+            .read_list(move |reader| all_in_force(reader, filters))
+            .await
+    }
+}
+
+/// The bindings in force among the rows that pass all filters. All rows are looked at, one part
+/// after the other: which of them are in force is known only from the states of their apps.
+fn all_in_force(
+    reader: &windlass_store::Reader<'_>,
+    filters: Vec<Filter>,
+) -> Result<Vec<ServiceBinding>, Error> {
+    let mut query = ListQuery::filtered(filters).page(Page::first(Page::MAX_LIMIT));
+    let mut bound: BTreeMap<AppId, BTreeSet<BindingId>> = BTreeMap::new();
+    let mut found = Vec::new();
+    loop {
+        let rows = reader.list::<ServiceBinding>(&query)?.rows;
+        let is_last = rows.len() < Page::MAX_LIMIT as usize;
         for binding in rows {
-            if self.store().read(|reader| is_bound(reader, &binding))? {
+            if !bound.contains_key(&binding.app) {
+                let of_app = match reader.app_state(&binding.app)? {
+                    Some(row) => read_state(&row)?
+                        .configuration
+                        .bindings
+                        .into_keys()
+                        .collect(),
+                    None => BTreeSet::new(),
+                };
+                bound.insert(binding.app.clone(), of_app);
+            }
+            let of_app = bound.get(&binding.app);
+            if of_app.is_some_and(|of_app| of_app.contains(&binding.id)) {
                 found.push(binding);
             }
         }
-        Ok(found)
+        if is_last {
+            return Ok(found);
+        }
+        query.page.offset += u64::from(Page::MAX_LIMIT);
     }
 }

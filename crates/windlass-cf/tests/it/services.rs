@@ -1,7 +1,9 @@
 //! User-provided services: what apps see of them, and that a cancel brings a binding back.
 
 use serde_json::{Value, json};
-use windlass_engine::records::AdminScope;
+use windlass_control::listing::Page;
+use windlass_engine::id::{AppId, BindingId, ServiceInstanceId};
+use windlass_engine::records::{AdminScope, Metadata, ServiceBinding, Stamps};
 
 use crate::world::{Answer, World};
 
@@ -258,4 +260,39 @@ async fn a_manifest_binds_what_it_names() {
     let refused = world.manifest("admin", &path, unknown).await;
     let text = "For application 'shop': Service instance 'none' not found";
     assert_eq!(refused.error(), (422, 10008, text));
+}
+
+/// More rows than one read takes, and the one in force after all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_not_in_force_hide_no_binding() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let app = world.app("admin", &space, "shop").await;
+    let db = instance(&world, &space, "db", &json!({})).await.guid();
+    let stale = Page::MAX_LIMIT;
+    let of_instance = ServiceInstanceId::from(db.as_str());
+    world
+        .control
+        .store()
+        .write(move |tx| {
+            for number in 0..stale {
+                tx.put(&ServiceBinding {
+                    id: BindingId::new(format!("stale-{number}")),
+                    app: AppId::new(format!("gone-{number}")),
+                    service_instance: of_instance.clone(),
+                    name: None,
+                    metadata: Metadata::default(),
+                    stamps: Stamps::default(),
+                })?;
+            }
+            Ok::<_, windlass_control::Error>(())
+        })
+        .await
+        .expect("rows");
+    let second = instance(&world, &space, "queue", &json!({})).await.guid();
+    let made = bind(&world, &app, &second, None).await;
+    assert_eq!(made.status, 201, "{:?}", made.body);
+    let listed = world.get("admin", BINDINGS).await;
+    assert_eq!(listed.column("guid"), [made.guid()]);
+    assert_eq!(listed.body["pagination"]["total_results"], 1);
 }
