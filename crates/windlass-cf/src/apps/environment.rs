@@ -40,6 +40,7 @@ async fn show_all(
     Guid(guid): Guid,
 ) -> ApiResult<Json<Value>> {
     let place = readable(&cf, &caller, &guid)?;
+    looked_at(&cf, &caller, &place, "audit.app.environment.show").await?;
     let variables = cf.control.environment_of(&place.app.id)?;
     let system = if place.access.read_secrets {
         let bindings = place.state(&cf)?.configuration.bindings;
@@ -62,6 +63,7 @@ async fn show(
     Guid(guid): Guid,
 ) -> ApiResult<Json<Value>> {
     let place = readable(&cf, &caller, &guid)?;
+    looked_at(&cf, &caller, &place, "audit.app.environment_variables.show").await?;
     to_wire(&cf, &place)
 }
 
@@ -110,6 +112,17 @@ fn readable(cf: &CfState, caller: &Authenticated, guid: &str) -> ApiResult<Place
         feature_flags::require(cf, "space_developer_env_var_visibility")?;
     }
     Ok(place)
+}
+
+/// Tells the audit trail who looked, before anything is shown.
+async fn looked_at(
+    cf: &CfState,
+    caller: &Authenticated,
+    place: &Place,
+    kind: &str,
+) -> ApiResult<()> {
+    let told = place.event(caller, kind, json!({}));
+    Ok(cf.control.write_audit(vec![told]).await?)
 }
 
 fn to_wire(cf: &CfState, place: &Place) -> ApiResult<Json<Value>> {

@@ -173,3 +173,37 @@ async fn the_life_of_instances() {
     assert_eq!(crash["data"]["crash_count"], 1);
     assert_eq!(crash["data"]["exit_description"], "Exited with status 7");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_at_an_environment_is_told() {
+    let mut world = World::start().await;
+    let (org, space) = world.tenant("one").await;
+    let app = world.app("admin", &space, "shop").await;
+    world
+        .member("dev", &org, &space, &["space_developer"])
+        .await;
+    world
+        .member("watcher", &org, &space, &["space_auditor"])
+        .await;
+    let secret = json!({"var": {"KEY": "geheim"}});
+    let variables = format!("/v3/apps/{app}/environment_variables");
+    world.patch("dev", &variables, &secret).await;
+    let whole = format!("/v3/apps/{app}/env");
+    for path in [&whole, &variables] {
+        assert_eq!(world.get("dev", path).await.status, 200);
+        assert_eq!(world.get("watcher", path).await.status, 403);
+    }
+    let seen = trail(&world, &app).await;
+    for kind in [
+        "audit.app.environment.show",
+        "audit.app.environment_variables.show",
+    ] {
+        let looks: Vec<&Value> = seen
+            .iter()
+            .filter(|row| row.0 == kind)
+            .map(|row| &row.2["name"])
+            .collect();
+        assert_eq!(looks, ["dev"], "{kind}");
+    }
+    assert!(!format!("{seen:?}").contains("geheim"));
+}
