@@ -18,10 +18,6 @@ pub(crate) struct Document {
     pub(crate) revisions: bool,
     /// Whether SSH would be allowed.
     pub(crate) ssh: bool,
-    /// Whether bindings are given as files in the way of Kubernetes.
-    pub(crate) service_binding_k8s: bool,
-    /// Whether bindings are given as a file.
-    pub(crate) file_based_vcap_services: bool,
     /// Labels and annotations of processes, by process type.
     pub(crate) process_metadata: BTreeMap<String, Metadata>,
 }
@@ -32,8 +28,6 @@ impl Default for Document {
             lifecycle: Lifecycle::default(),
             revisions: true,
             ssh: true,
-            service_binding_k8s: false,
-            file_based_vcap_services: false,
             process_metadata: BTreeMap::new(),
         }
     }

@@ -57,26 +57,17 @@ impl Feature {
             .ok_or_else(|| ApiError::not_found("Feature"))
     }
 
-    fn switch(self, document: &mut Document) -> &mut bool {
+    /// Where it is kept. Bindings as files are not there: apps get theirs in `VCAP_SERVICES` only.
+    fn switch(self, document: &mut Document) -> Option<&mut bool> {
         match self {
-            Self::Ssh => &mut document.ssh,
-            Self::Revisions => &mut document.revisions,
-            Self::ServiceBindingK8s => &mut document.service_binding_k8s,
-            Self::FileBasedVcapServices => &mut document.file_based_vcap_services,
+            Self::Ssh => Some(&mut document.ssh),
+            Self::Revisions => Some(&mut document.revisions),
+            Self::ServiceBindingK8s | Self::FileBasedVcapServices => None,
         }
     }
 
     fn is_on(self, app: &AppRecord) -> bool {
-        *self.switch(&mut Document::of(app))
-    }
-
-    /// The feature that can't be on together with this one.
-    fn opposite(self) -> Option<Self> {
-        match self {
-            Self::ServiceBindingK8s => Some(Self::FileBasedVcapServices),
-            Self::FileBasedVcapServices => Some(Self::ServiceBindingK8s),
-            Self::Ssh | Self::Revisions => None,
-        }
+        self.switch(&mut Document::of(app)).is_some_and(|on| *on)
     }
 
     fn to_wire(self, app: &AppRecord) -> Value {
@@ -142,19 +133,22 @@ pub(crate) async fn update(
     let feature = Feature::find(params.get("name")?)?;
     require(&place, feature)?;
     let enabled = request::update_feature(&body)?;
-    let is_blocked = feature
-        .opposite()
-        .is_some_and(|opposite| opposite.is_on(&place.app));
-    if enabled && is_blocked {
-        return Err(ApiError::unprocessable(
-            "'file-based-vcap-services' and 'service-binding-k8s' features cannot be enabled at \
-             the same time.",
-        ));
+    let can_be_on = feature.switch(&mut Document::default()).is_some();
+    if enabled && !can_be_on {
+        return Err(ApiError::unprocessable(format!(
+            "Feature '{}' cannot be enabled: service bindings are provided in the environment \
+             variable VCAP_SERVICES only",
+            feature.name()
+        )));
     }
     let data = json!({"request": {"features": {feature.name(): enabled}}});
     let extra = place.audit(&caller, "audit.app.update", data);
     let change = move |app: &mut AppRecord| {
-        Document::change(app, |document| *feature.switch(document) = enabled);
+        Document::change(app, |document| {
+            if let Some(on) = feature.switch(document) {
+                *on = enabled;
+            }
+        });
     };
     let app = cf.control.update_app(&place.app.id, change, extra).await?;
     Ok(Json(feature.to_wire(&app)))

@@ -86,8 +86,8 @@ pub(super) async fn application(cf: &CfState, place: &Place) -> ApiResult<Map<St
         json!({
             "ssh": document.ssh,
             "revisions": document.revisions,
-            "service-binding-k8s": document.service_binding_k8s,
-            "file-based-vcap-services": document.file_based_vcap_services,
+            "service-binding-k8s": false,
+            "file-based-vcap-services": false,
         }),
     );
     let env = cf.control.environment_of(&place.app.id)?;

@@ -281,7 +281,7 @@ async fn variables_are_set_deleted_and_shown_to_those_who_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn features_are_switched_and_some_exclude_each_other() {
+async fn features_are_switched_and_what_is_not_there_stays_off() {
     let world = World::start().await;
     let (_, space) = world.tenant("one").await;
     let app = world.app("admin", &space, "shop").await;
@@ -290,18 +290,20 @@ async fn features_are_switched_and_some_exclude_each_other() {
         world.get("admin", &path("revisions")).await.body["enabled"],
         true
     );
-    let on = json!({"enabled": true});
-    assert_eq!(
-        world
-            .patch("admin", &path("service-binding-k8s"), &on)
-            .await
-            .status,
-        200
-    );
-    let both = world
-        .patch("admin", &path("file-based-vcap-services"), &on)
-        .await;
-    assert_eq!(both.status, 422);
+    let (on, off) = (json!({"enabled": true}), json!({"enabled": false}));
+    let switched = world.patch("admin", &path("revisions"), &off).await;
+    assert_eq!(switched.body["enabled"], false);
+    for name in ["service-binding-k8s", "file-based-vcap-services"] {
+        let refused = world.patch("admin", &path(name), &on).await;
+        let text = format!(
+            "Feature '{name}' cannot be enabled: service bindings are provided in the environment \
+             variable VCAP_SERVICES only"
+        );
+        assert_eq!(refused.error(), (422, 10008, text.as_str()));
+        assert_eq!(world.patch("admin", &path(name), &off).await.status, 200);
+        let shown = world.get("admin", &path(name)).await;
+        assert_eq!(shown.body["enabled"], false, "{name}");
+    }
     let unknown = world.get("admin", &path("none")).await;
     assert_eq!(unknown.error(), (404, 10010, "Feature not found"));
 }
