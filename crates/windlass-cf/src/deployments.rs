@@ -5,14 +5,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::Value;
+use windlass_control::Extra;
 use windlass_control::commands::Caller;
 use windlass_control::commands::cancel_deployment::{Cancel, Told};
 use windlass_control::history::ReleaseRecord;
 use windlass_control::listing::Column;
-use windlass_engine::configuration::Key;
+use windlass_control::order_events;
 use windlass_engine::id::{AppId, ReleaseId};
-use windlass_engine::records::AuditEvent;
 
 use crate::apps::access::{self, Place};
 use crate::apps::document::Document;
@@ -139,8 +139,8 @@ async fn cancel(
     };
     let by = Caller::from(&caller.principal);
     let text = canceling(&guid, &by, cancel.reason.as_deref());
-    let (teller, trail) = (caller.clone(), place.clone());
-    let events = move |told: Told<'_>| cancel_events(&teller, &trail, &told);
+    let (actor, app) = (caller.principal.actor(), place.app.clone());
+    let events = move |told: Told<'_>| order_events::deployment_canceled(&app, &actor, &told);
     let done = cf
         .control
         .cancel_deployment_telling(&record.release.id, cancel, &by, events)
@@ -170,11 +170,11 @@ async fn continue_(
     let (place, record) = operable(&cf, &caller, &guid)?;
     let reason = headers::reason(&headers)?;
     let by = Caller::from(&caller.principal);
-    let extra = place.audit(
-        &caller,
-        "audit.app.deployment.continue",
-        event_data(&record),
-    );
+    let actor = caller.principal.actor();
+    let extra = Extra {
+        audit: order_events::deployment_continued(&place.app, &actor, &record),
+        ..Extra::default()
+    };
     let record = cf
         .control
         .continue_deployment(&record.release.id, reason, &by, extra)
@@ -208,27 +208,6 @@ fn operable(cf: &CfState, caller: &Authenticated, guid: &str) -> ApiResult<(Plac
     }
     place.require_active()?;
     Ok((place, record))
-}
-
-fn event_data(record: &ReleaseRecord) -> Value {
-    json!({"deployment_guid": record.release.id, "droplet_guid": record.target_artifact})
-}
-
-/// Rows of the audit trail of a cancel: the cancel itself, and the droplet that came back with it.
-fn cancel_events(caller: &Authenticated, place: &Place, told: &Told<'_>) -> Vec<AuditEvent> {
-    let mut data = event_data(told.record);
-    let restore = told.record.release.restore.as_ref();
-    if let Some(reason) = restore.and_then(|restore| restore.reason.as_ref()) {
-        data["reason"] = json!(reason);
-    }
-    let mut events = vec![place.event(caller, "audit.app.deployment.cancel", data)];
-    let is_mapped =
-        told.is_first && restore.is_some_and(|restore| restore.restored.contains(&Key::Artifact));
-    if let (true, Some(droplet)) = (is_mapped, &told.record.base_artifact) {
-        let data = json!({"request": {"droplet_guid": droplet}});
-        events.push(place.event(caller, "audit.app.droplet.mapped", data));
-    }
-    events
 }
 
 /// The line in the app's log.

@@ -6,9 +6,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use windlass_control::Extra;
 use windlass_control::commands::Caller;
 use windlass_control::history::TaskRecord;
 use windlass_control::listing::{Cell, Column, Filter};
+use windlass_control::order_events;
 use windlass_engine::app::AppState;
 use windlass_engine::configuration::ComponentConfig;
 use windlass_engine::id::{ArtifactId, TaskId};
@@ -20,9 +22,9 @@ use crate::apps::{HIDDEN, request as app_request};
 use crate::auth::Authenticated;
 use crate::body::JsonObject;
 use crate::deployments::headers;
+use crate::disk::MAX_DISK_MB;
 use crate::error::{ApiError, ApiResult};
 use crate::path::Guid;
-use crate::disk::MAX_DISK_MB;
 use crate::processes::model;
 use crate::query::{ListQuery, ListSpec};
 use crate::server::CfState;
@@ -213,18 +215,12 @@ async fn cancel(
     let reason = headers::reason(&headers)?;
     let (place, record) = find(&cf, &caller, &guid)?;
     place.require_operate()?;
-    let mut data = json!({
-        "task_guid": record.task.id,
-        "request": {
-            "name": record.task.name,
-            "memory_in_mb": record.task.memory_mb,
-            "command": HIDDEN,
-        },
-    });
-    if let Some(reason) = &reason {
-        data["reason"] = json!(reason);
-    }
-    let extra = place.audit(&caller, "audit.app.task.cancel", data);
+    let actor = caller.principal.actor();
+    let audit = order_events::task_canceled(&place.app, &actor, &record.task, reason.as_deref());
+    let extra = Extra {
+        audit,
+        ..Extra::default()
+    };
     let by = Caller::from(&caller.principal);
     let record = cf
         .control

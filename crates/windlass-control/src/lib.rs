@@ -28,6 +28,7 @@ pub mod logs;
 pub mod numbered_revisions;
 mod observe;
 pub mod once;
+pub mod order_events;
 pub mod packages;
 pub mod principal;
 mod progress;

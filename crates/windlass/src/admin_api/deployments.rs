@@ -5,9 +5,10 @@ use axum::extract::{ConnectInfo, Path, Query, State};
 use serde::Deserialize;
 use serde_json::Value;
 use windlass_control::commands::Caller;
-use windlass_control::commands::cancel_deployment::Cancel;
+use windlass_control::commands::cancel_deployment::{Cancel, Told};
 use windlass_control::control::Extra;
 use windlass_control::history::ReleaseRecord;
+use windlass_control::order_events;
 use windlass_engine::id::ReleaseId;
 use windlass_engine::records::AppRecord;
 use windlass_engine::release::{ReleaseState, Urgency};
@@ -95,16 +96,23 @@ pub(super) async fn cancel(
         urgency,
         once: None,
     };
-    let caller = Caller::from(&peer.principal());
+    let principal = peer.principal();
+    let caller = Caller::from(&principal);
     let text = ordered(
         "Cancelling deployment",
         id.as_str(),
         &caller,
         cancel.reason.as_deref(),
     );
+    let (actor, app) = (principal.actor(), admin.record_of(&id)?.app);
+    let events = move |told: Told<'_>| {
+        app.map_or_else(Vec::new, |app| {
+            order_events::deployment_canceled(&app, &actor, &told)
+        })
+    };
     let done = admin
         .control
-        .cancel_deployment(&id, cancel, &caller, Extra::default())
+        .cancel_deployment_telling(&id, cancel, &caller, events)
         .await?;
     admin.control.write_log(&done.record.app, "API", text).await;
     let mut found = admin.record_of(&id)?;
@@ -127,16 +135,25 @@ pub(super) async fn resume(
 ) -> Answer {
     let id = admin.release_named(&id)?;
     let reason = checked_reason(request.reason)?;
-    let caller = Caller::from(&peer.principal());
+    let principal = peer.principal();
+    let caller = Caller::from(&principal);
     let text = ordered(
         "Continuing deployment",
         id.as_str(),
         &caller,
         reason.as_deref(),
     );
+    let found = admin.record_of(&id)?;
+    let audit = found.app.as_ref().map_or_else(Vec::new, |app| {
+        order_events::deployment_continued(app, &principal.actor(), &found.record)
+    });
+    let extra = Extra {
+        audit,
+        ..Extra::default()
+    };
     let done = admin
         .control
-        .continue_deployment(&id, reason, &caller, Extra::default())
+        .continue_deployment(&id, reason, &caller, extra)
         .await?;
     admin.control.write_log(&done.app, "API", text).await;
     Ok(Json(admin.record_of(&id)?.value()))

@@ -7,6 +7,7 @@ use serde_json::Value;
 use windlass_control::commands::Caller;
 use windlass_control::control::Extra;
 use windlass_control::history::TaskRecord;
+use windlass_control::order_events;
 use windlass_engine::id::TaskId;
 use windlass_engine::records::AppRecord;
 use windlass_store::{Column, Filter, ListQuery, Order, Page, TaskRow};
@@ -73,14 +74,22 @@ pub(super) async fn cancel(
 ) -> Answer {
     let id = TaskId::new(id);
     let reason = checked_reason(request.reason)?;
-    let app = admin.task_of(&id)?.0.app;
-    let caller = Caller::from(&peer.principal());
+    let (record, app) = admin.task_of(&id)?;
+    let principal = peer.principal();
+    let caller = Caller::from(&principal);
     let text = ordered("Cancelling task", id.as_str(), &caller, reason.as_deref());
+    let audit = app.map_or_else(Vec::new, |app| {
+        order_events::task_canceled(&app, &principal.actor(), &record.task, reason.as_deref())
+    });
+    let extra = Extra {
+        audit,
+        ..Extra::default()
+    };
     admin
         .control
-        .cancel_task(&id, reason, &caller, Extra::default())
+        .cancel_task(&id, reason, &caller, extra)
         .await?;
-    admin.control.write_log(&app, "API", text).await;
+    admin.control.write_log(&record.app, "API", text).await;
     let (record, app) = admin.task_of(&id)?;
     Ok(Json(record::task(&record, app.as_ref())))
 }

@@ -281,6 +281,22 @@ fn deployments_and_tasks_by_hand() {
     assert_eq!(run(&world, &["tasks", "--active"]), json!([]));
     fails(&world, &["task", "cancel", &task]);
 
+    // Orders of the command line are in the audit trail of the app like those of a client.
+    let path = format!("/v3/audit_events?target_guids={}&per_page=5000", app.guid);
+    let trail = platform.api.get(&path).expect("events");
+    let told = |kind: &str| {
+        let rows = trail["resources"].as_array().expect("list");
+        let row = rows.iter().find(|row| row["type"] == kind);
+        row.unwrap_or_else(|| panic!("no {kind}: {trail}"))["data"].clone()
+    };
+    let canceled = told("audit.app.deployment.cancel");
+    assert_eq!(canceled["deployment_guid"], json!(canary), "{canceled}");
+    assert_eq!(canceled["reason"], "by hand", "{canceled}");
+    let continued = told("audit.app.deployment.continue");
+    assert_eq!(continued["deployment_guid"], json!(canary), "{continued}");
+    let ended = told("audit.app.task.cancel");
+    assert_eq!(ended["task_guid"], json!(task), "{ended}");
+
     until("the orders in the log", || {
         let log = world.server.run(&["logs", "hello"]).expect("logs");
         let log = String::from_utf8_lossy(&log.stdout).into_owned();
