@@ -242,7 +242,8 @@ impl Control {
         &self.inner.routes
     }
 
-    pub(crate) fn secrets(&self) -> &Secrets {
+    /// The keys.
+    pub fn secrets(&self) -> &Secrets {
         &self.inner.secrets
     }
 

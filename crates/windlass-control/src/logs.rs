@@ -5,16 +5,18 @@
 
 mod follow;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use windlass_engine::id::AppId;
+use windlass_engine::id::{AppId, BuildId, ComponentName, InstanceId, ReleaseId, RevisionId};
 use windlass_runtime::{LogAppender, LogLimits, LogPosition, LogReader, LogRecord, LogStream};
 
 use crate::control::Control;
 use crate::error::Error;
+use crate::run_name::RunName;
 
 pub use follow::LogFollower;
 
@@ -39,6 +41,9 @@ const PLATFORM_LIMITS: LogLimits = LogLimits {
 /// How far the time of a file may lie behind the stamps of its lines.
 const FILE_TIME_SLACK: Duration = Duration::from_secs(5);
 
+/// Name of the file beside the log of an instance that says which revision it ran.
+const REVISION: &str = "revision";
+
 /// One directory has one writer.
 static PLATFORM_WRITER: Mutex<()> = Mutex::new(());
 
@@ -53,6 +58,27 @@ pub struct LogQuery {
     pub limit: usize,
     /// Newest first.
     pub descending: bool,
+}
+
+/// Runs whose lines are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogScope {
+    /// All runs of these builds.
+    Builds(Vec<BuildId>),
+    /// The jobs of a release.
+    Jobs {
+        /// Which release.
+        release: ReleaseId,
+        /// Only that of this component.
+        component: Option<ComponentName>,
+    },
+    /// Instances of a revision.
+    Instances {
+        /// Which revision.
+        revision: RevisionId,
+        /// Only starts that another start of the same instance came after.
+        restarted: bool,
+    },
 }
 
 /// One line.
@@ -85,6 +111,25 @@ impl Control {
             .await
             .map_err(Error::internal)?
             .map_err(Error::internal)
+    }
+
+    /// Says beside the log of an instance which revision it runs: the engine forgets that long
+    /// before the log goes.
+    pub(crate) async fn note_revision(
+        &self,
+        app: &AppId,
+        run: &str,
+        revision: &RevisionId,
+    ) -> Result<(), Error> {
+        let dir = self.app_logs_dir(app).join(run);
+        let text = revision.to_string();
+        tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&dir)?;
+            std::fs::write(dir.join(REVISION), text)
+        })
+        .await
+        .map_err(Error::internal)?
+        .map_err(Error::internal)
     }
 
     /// Writes a line of the platform about an app (`API`, `CELL`, …). A line that can't be
@@ -157,6 +202,53 @@ fn runs(dir: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(runs)
+}
+
+/// Directories of the runs of a scope.
+fn runs_of(dir: &Path, scope: &LogScope) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut newest: BTreeMap<InstanceId, u32> = BTreeMap::new();
+    for path in runs(dir)? {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(Ok(name)) = name.map(str::parse::<RunName>) else {
+            continue;
+        };
+        let fits = match (&name, scope) {
+            (RunName::Build { build, .. }, LogScope::Builds(builds)) => builds.contains(build),
+            (
+                RunName::Job { release, component },
+                LogScope::Jobs {
+                    release: wanted,
+                    component: only,
+                },
+            ) => release == wanted && only.as_ref().is_none_or(|only| only == component),
+            (RunName::Instance { instance, run, .. }, LogScope::Instances { revision, .. }) => {
+                let last = newest.entry(*instance).or_default();
+                *last = (*last).max(*run);
+                // Torn or missing: it is of no revision that anybody asks for.
+                std::fs::read_to_string(path.join(REVISION))
+                    .is_ok_and(|text| text == revision.as_str())
+            }
+            _ => false,
+        };
+        if fits {
+            found.push((name, path));
+        }
+    }
+    let only_restarted = matches!(
+        scope,
+        LogScope::Instances {
+            restarted: true,
+            ..
+        }
+    );
+    found.retain(|(name, _)| match name {
+        RunName::Instance { instance, run, .. } if only_restarted => {
+            newest.get(instance).is_some_and(|last| last > run)
+        }
+        _ => true,
+    });
+    Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
 /// Whether nothing of a run was written since a stamp: told by the times of its files, so that
@@ -331,6 +423,54 @@ mod tests {
             newest.iter().map(|line| line.stamp_ns).collect::<Vec<_>>(),
             wanted
         );
+    }
+
+    #[test]
+    fn a_scope_finds_its_own_runs_only() {
+        let dir = tempfile::tempdir().unwrap();
+        for (run, revision) in [
+            ("i.app.1.1", Some("v1")),
+            ("i.app.1.2", Some("v1")),
+            ("i.app.2.1", Some("v2")),
+            ("i.app.3.1", None),
+            ("b.one.1", None),
+            ("b.one.2", None),
+            ("b.two.1", None),
+            ("j.r.migrate", None),
+            ("j.r.seed", None),
+            ("j.other.migrate", None),
+            ("platform", None),
+        ] {
+            let path = dir.path().join(run);
+            std::fs::create_dir(&path).unwrap();
+            if let Some(revision) = revision {
+                std::fs::write(path.join(REVISION), revision).unwrap();
+            }
+        }
+        let found = |scope: LogScope| {
+            let mut names: Vec<String> = runs_of(dir.path(), &scope)
+                .unwrap()
+                .iter()
+                .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        let of = |revision: &str, restarted| LogScope::Instances {
+            revision: RevisionId::from(revision),
+            restarted,
+        };
+        assert_eq!(found(of("v1", false)), ["i.app.1.1", "i.app.1.2"]);
+        assert_eq!(found(of("v1", true)), ["i.app.1.1"]);
+        assert_eq!(found(of("v2", true)), Vec::<String>::new());
+        let builds = LogScope::Builds(vec![BuildId::from("one")]);
+        assert_eq!(found(builds), ["b.one.1", "b.one.2"]);
+        let jobs = |component: Option<&str>| LogScope::Jobs {
+            release: ReleaseId::from("r"),
+            component: component.map(ComponentName::from),
+        };
+        assert_eq!(found(jobs(None)), ["j.r.migrate", "j.r.seed"]);
+        assert_eq!(found(jobs(Some("seed"))), ["j.r.seed"]);
     }
 
     #[test]

@@ -119,9 +119,16 @@ impl Control {
     }
 
     /// The answer to a request with these keys has reached its client: what is sent from now on is
-    /// a request of its own, unless it carries the same id.
+    /// a request of its own, unless it carries the same id. In force when this returns; written
+    /// down by [`Self::answer_delivered`].
+    pub fn note_delivered(&self, keys: &OnceKeys) {
+        self.delivered().note(&keys.by_content);
+    }
+
+    /// The same, and written down.
     pub async fn answer_delivered(&self, keys: &OnceKeys) {
         let key = keys.by_content.clone();
+        self.delivered().forget(&key);
         self.delivered().note(&key);
         let row = key.clone();
         let written = self

@@ -11,12 +11,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
+use windlass_engine::build::BuildOutcome;
+use windlass_engine::id::BuildId;
+use windlass_engine::records::{Artifact, ArtifactState, Metadata, Stamps};
 use windlass_runtime::{
     BoxFuture, Driver, DriverError, EnsureRuns, Exit, ExitReason, Observation, PortCheck, RunPhase,
     RunStatus, Usage,
 };
 use windlass_store::{OpenOptions, Store};
 
+use crate::builds::settle_record;
 use crate::control::{Control, Parts};
 use crate::error::Error;
 use crate::secrets::Secrets;
@@ -304,4 +308,70 @@ pub async fn open_with(
         issuer: "https://localhost/oauth/token".to_owned(),
     };
     Ok((Control::open(settings, parts).await?, driver))
+}
+
+/// Ends a build as if its run had: with an artifact that runs, or without.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Internal`].
+pub async fn end_build(control: &Control, id: &BuildId, built: bool) -> Result<(), Error> {
+    let row = control
+        .find_build(id)?
+        .ok_or(Error::NotFound { what: "build" })?;
+    let state = control
+        .state(&row.app)?
+        .ok_or(Error::NotFound { what: "app" })?;
+    let build = state
+        .builds
+        .iter()
+        .find(|build| build.id == *id)
+        .ok_or(Error::NotFound { what: "build" })?
+        .clone();
+    let (outcome, artifact) = if built {
+        let blob = control
+            .blobs()
+            .put(&empty_droplet().map_err(Error::internal)?)
+            .map_err(Error::internal)?;
+        let artifact = Artifact {
+            id: build.artifact.clone(),
+            app: row.app.clone(),
+            package: None,
+            build: Some(id.clone()),
+            state: ArtifactState::Staged,
+            blob: Some(blob.digest.to_string()),
+            size_bytes: blob.size_bytes,
+            process_types: BTreeMap::from([("web".to_owned(), "./serve".to_owned())]),
+            buildpacks: Vec::new(),
+            stack: None,
+            execution_metadata: String::new(),
+            commit: row.git.and_then(|git| git.commit),
+            metadata: Metadata::default(),
+            stamps: Stamps::default(),
+        };
+        (BuildOutcome::Built, Some(artifact))
+    } else {
+        let failed = BuildOutcome::Failed {
+            id: "StagingError".to_owned(),
+            text: "the build command ended with status 1".to_owned(),
+        };
+        (failed, None)
+    };
+    let (own, wall) = (id.clone(), crate::clock::wall());
+    control
+        .end_build(&row.app, id, build.run, Some(outcome), move |tx, done| {
+            settle_record(tx, &own, &done.state, artifact, wall)
+        })
+        .await
+}
+
+/// A droplet with a program that ends at once.
+fn empty_droplet() -> std::io::Result<Vec<u8>> {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    let content = b"#!/bin/sh\n";
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o755);
+    tar.append_data(&mut header, "app/serve", content.as_slice())?;
+    tar.into_inner()?.finish()
 }

@@ -107,6 +107,17 @@ impl Control {
             .0)
     }
 
+    /// Encrypts values, by name, to be stored in the commit that refers to them.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn seal_values(
+        &self,
+        values: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, SecretValue>, Error> {
+        self.seal(values)
+    }
+
     /// Encrypts values, by name.
     pub(crate) fn seal(
         &self,

@@ -46,6 +46,8 @@ impl Control {
                 Error::Conflict(format!("{} has no start command", instance.component))
             })?;
         let run = name.to_string();
+        self.note_revision(&record.id, &run, &instance.revision)
+            .await?;
         let port = self.port_of(&record.id, &run).await?;
         let directories = self
             .lay_out(&record.id, &artifact, self.run_dir(&run))

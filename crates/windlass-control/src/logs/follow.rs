@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use windlass_engine::id::AppId;
 use windlass_runtime::{LogPosition, LogReader};
 
-use super::{LogLine, MAX_LINES, line, runs};
+use super::{LogLine, LogScope, MAX_LINES, line, runs, runs_of};
 use crate::control::Control;
 use crate::error::Error;
 
@@ -18,6 +18,8 @@ use crate::error::Error;
 #[derive(Debug)]
 pub struct LogFollower {
     dir: PathBuf,
+    /// Which runs; none = all.
+    scopes: Vec<LogScope>,
     /// Where to read on, by run.
     places: BTreeMap<String, LogPosition>,
 }
@@ -33,7 +35,31 @@ impl Control {
         newest: usize,
     ) -> Result<(LogFollower, Vec<LogLine>), Error> {
         let dir = self.app_logs_dir(app);
-        let begun = tokio::task::spawn_blocking(move || LogFollower::begin(dir, newest));
+        let begun = tokio::task::spawn_blocking(move || LogFollower::begin(dir, vec![], newest));
+        begun
+            .await
+            .map_err(Error::internal)?
+            .map_err(Error::internal)
+    }
+
+    /// The same for some runs of an app only.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when files can't be read.
+    pub async fn follow_logs_of(
+        &self,
+        app: &AppId,
+        scopes: Vec<LogScope>,
+        newest: usize,
+    ) -> Result<(LogFollower, Vec<LogLine>), Error> {
+        let dir = self.app_logs_dir(app);
+        let begun = tokio::task::spawn_blocking(move || {
+            if scopes.is_empty() {
+                // Nothing of it ever ran.
+                return Ok((LogFollower::nothing(dir), Vec::new()));
+            }
+            LogFollower::begin(dir, scopes, newest)
+        });
         begun
             .await
             .map_err(Error::internal)?
@@ -42,10 +68,22 @@ impl Control {
 }
 
 impl LogFollower {
-    fn begin(dir: PathBuf, newest: usize) -> io::Result<(Self, Vec<LogLine>)> {
+    fn nothing(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            scopes: vec![LogScope::Builds(Vec::new())],
+            places: BTreeMap::new(),
+        }
+    }
+
+    fn begin(
+        dir: PathBuf,
+        scopes: Vec<LogScope>,
+        newest: usize,
+    ) -> io::Result<(Self, Vec<LogLine>)> {
         let newest = newest.min(MAX_LINES);
         let (mut places, mut lines) = (BTreeMap::new(), Vec::new());
-        for path in runs(&dir)? {
+        for path in runs_within(&dir, &scopes)? {
             let run = name(&path);
             let reader = LogReader::new(path);
             let last = reader.read_back(None, newest.max(1))?.records;
@@ -58,7 +96,12 @@ impl LogFollower {
         lines.sort_by_key(|line| line.stamp_ns);
         let excess = lines.len().saturating_sub(newest);
         lines.drain(..excess);
-        Ok((Self { dir, places }, lines))
+        let follower = Self {
+            dir,
+            scopes,
+            places,
+        };
+        Ok((follower, lines))
     }
 
     /// What has come since, at most so many lines of each run.
@@ -77,7 +120,7 @@ impl LogFollower {
 
     fn read_on(&mut self, limit: usize) -> io::Result<Vec<LogLine>> {
         let mut lines = Vec::new();
-        for path in runs(&self.dir)? {
+        for path in runs_within(&self.dir, &self.scopes)? {
             let run = name(&path);
             let place = self.places.get(&run).copied().unwrap_or_default();
             let reader = LogReader::new(path);
@@ -93,7 +136,18 @@ impl LogFollower {
     }
 }
 
-fn name(run: &std::path::Path) -> String {
+fn runs_within(dir: &Path, scopes: &[LogScope]) -> io::Result<Vec<PathBuf>> {
+    if scopes.is_empty() {
+        return runs(dir);
+    }
+    let mut found = Vec::new();
+    for scope in scopes {
+        found.extend(runs_of(dir, scope)?);
+    }
+    Ok(found)
+}
+
+fn name(run: &Path) -> String {
     let name = run.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
@@ -132,7 +186,7 @@ mod tests {
             0,
             "2000 o APP/1 b1\n4000 o APP/1 b2\n5000 o APP/1 b",
         );
-        let (mut follower, lines) = LogFollower::begin(dir.to_owned(), 2).unwrap();
+        let (mut follower, lines) = LogFollower::begin(dir.to_owned(), vec![], 2).unwrap();
         assert_eq!(texts(&lines), ["a2", "b2"]);
         assert_eq!(follower.read_on(10).unwrap(), []);
 
@@ -162,7 +216,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         write(dir, "a", 0, "1000 o APP/0 a1\n");
-        let (mut follower, lines) = LogFollower::begin(dir.to_owned(), 0).unwrap();
+        let (mut follower, lines) = LogFollower::begin(dir.to_owned(), vec![], 0).unwrap();
         assert_eq!(lines, []);
         write(dir, "a", 0, "2000 o APP/0 a2\n");
         assert_eq!(texts(&follower.read_on(10).unwrap()), ["a2"]);
