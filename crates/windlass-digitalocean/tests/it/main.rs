@@ -1,0 +1,17 @@
+//! The whole dialect over a real control and a real database, without a socket.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test"
+)]
+
+mod apps;
+mod cancel;
+mod documentation;
+mod endpoints;
+mod fixed;
+mod hostile;
+mod logs;
+mod repeats;
+mod rollback;
+mod world;
