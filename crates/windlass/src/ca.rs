@@ -203,17 +203,21 @@ fn set_validity(params: &mut CertificateParams, today: Date, end: Date) {
 
 fn api_names(settings: &Settings) -> Vec<SanType> {
     let mut hosts = vec!["localhost".to_owned(), format!("api.{}", settings.domain)];
-    if let Some(url) = &settings.cf_url {
+    for url in [&settings.cf_url, &settings.digitalocean_url]
+        .into_iter()
+        .flatten()
+    {
         let host = url.trim_start_matches("https://");
         let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
         if !hosts.iter().any(|known| known == host) {
             hosts.push(host.to_owned());
         }
     }
-    let listen = settings.listen.cf.ip();
     let mut addresses = loopback();
-    if !listen.is_unspecified() && !addresses.contains(&listen) {
-        addresses.push(listen);
+    for listen in [settings.listen.cf.ip(), settings.listen.digitalocean.ip()] {
+        if !listen.is_unspecified() && !addresses.contains(&listen) {
+            addresses.push(listen);
+        }
     }
     sans(hosts, addresses)
 }

@@ -230,6 +230,9 @@ pub struct SettingFlags {
     /// Address of the Cloud Foundry API.
     #[arg(long, value_name = "ADDR")]
     pub listen_cf: Option<String>,
+    /// Address of the DigitalOcean API.
+    #[arg(long, value_name = "ADDR")]
+    pub listen_digitalocean: Option<String>,
     /// Address of the router without TLS.
     #[arg(long, value_name = "ADDR")]
     pub listen_router_http: Option<String>,

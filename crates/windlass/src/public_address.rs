@@ -12,6 +12,14 @@ pub fn cf_api(settings: &Settings) -> String {
         .unwrap_or_else(|| format!("https://{}", local(settings.listen.cf)))
 }
 
+/// URL of the DigitalOcean API.
+pub fn digitalocean_api(settings: &Settings) -> String {
+    settings
+        .digitalocean_url
+        .clone()
+        .unwrap_or_else(|| format!("https://{}", local(settings.listen.digitalocean)))
+}
+
 /// URL of the router without TLS.
 pub fn router_http(settings: &Settings) -> String {
     format!("http://{}", local(settings.listen.router_http))

@@ -71,6 +71,8 @@ pub enum SettingsError {
 pub struct Listen {
     /// Cloud Foundry API (TLS).
     pub cf: SocketAddr,
+    /// DigitalOcean API (TLS).
+    pub digitalocean: SocketAddr,
     /// Router without TLS.
     pub router_http: SocketAddr,
     /// Router with TLS.
@@ -135,6 +137,10 @@ pub struct Settings {
     pub domain: String,
     /// URL under which clients reach the Cloud Foundry API; `None` = from its address.
     pub cf_url: Option<String>,
+    /// URL under which clients reach the DigitalOcean API; `None` = from its address.
+    pub digitalocean_url: Option<String>,
+    /// Requests that one token may send to the DigitalOcean API in an hour.
+    pub digitalocean_requests_per_hour: u32,
     /// Listening sockets.
     pub listen: Listen,
     /// Fixed or free ports.
@@ -183,6 +189,7 @@ impl Settings {
     pub fn check(resolved: &Resolved) -> Result<Self, SettingsError> {
         let listen = Listen {
             cf: resolved.address(Name::ListenCf)?,
+            digitalocean: resolved.address(Name::ListenDigitalOcean)?,
             router_http: resolved.address(Name::ListenRouterHttp)?,
             router_https: resolved.address(Name::ListenRouterHttps)?,
             metrics: resolved.address(Name::ListenMetrics)?,
@@ -212,6 +219,10 @@ impl Settings {
             key_file,
             domain: resolved.domain(Name::Domain)?,
             cf_url: resolved.url(Name::CfUrl)?,
+            digitalocean_url: resolved.url(Name::DigitalOceanUrl)?,
+            digitalocean_requests_per_hour: narrow(
+                resolved.number(Name::DigitalOceanRequestsPerHour)?,
+            ),
             listen,
             ports: match resolved.word(Name::Ports)? {
                 "auto" => Ports::Auto,
@@ -257,6 +268,10 @@ impl Settings {
             (
                 self.listen.cf,
                 "the Cloud Foundry API: whoever has a password or token can run programs here",
+            ),
+            (
+                self.listen.digitalocean,
+                "the DigitalOcean API: whoever has a token can run programs here",
             ),
             (self.listen.router_http, "every app, unencrypted"),
             (

@@ -124,12 +124,19 @@ pub async fn run(start: Start) -> Result<Ended, SupervisorError> {
     let report = Report::new(output);
     report.listening(&settings);
     let (control_ready, watch_ready) = watch::channel(false);
-    let fallback = sockets.cf.try_clone().map_err(system("share a socket"))?;
-    tokio::spawn(unavailable::answer_while_away(
-        fallback,
-        certificates.api,
-        watch_ready,
-    ));
+    let waiting = [
+        (&sockets.cf, unavailable::Form::CloudFoundry),
+        (&sockets.digitalocean, unavailable::Form::DigitalOcean),
+    ];
+    for (socket, form) in waiting {
+        let fallback = socket.try_clone().map_err(system("share a socket"))?;
+        tokio::spawn(unavailable::answer_while_away(
+            fallback,
+            certificates.api.clone(),
+            watch_ready.clone(),
+            form,
+        ));
+    }
 
     let (events, mut said) = mpsc::channel(EVENT_QUEUE);
     let role = |kind| Role::new(kind, program.clone(), settings.data_dir.clone());

@@ -38,8 +38,10 @@ pub(super) async fn env(
     let (organization, space) = place(&admin, &user)?;
     let settings = &admin.settings;
     let bundle = settings.layout().ca_bundle().display().to_string();
+    let digitalocean = public_address::digitalocean_api(settings);
     let pairs = [
         ("WINDLASS_CF_API", public_address::cf_api(settings)),
+        ("WINDLASS_DIGITALOCEAN_API", digitalocean.clone()),
         (
             "WINDLASS_ROUTER_HTTP",
             public_address::router_http(settings),
@@ -52,7 +54,7 @@ pub(super) async fn env(
         ("WINDLASS_APPS_DOMAIN", settings.domain.clone()),
         ("WINDLASS_USER", user.name),
         ("WINDLASS_PASSWORD", token.clone()),
-        ("WINDLASS_TOKEN", token),
+        ("WINDLASS_TOKEN", token.clone()),
         ("WINDLASS_ORGANIZATION", organization),
         ("WINDLASS_SPACE", space),
         ("WINDLASS_CA_FILE", bundle.clone()),
@@ -60,6 +62,9 @@ pub(super) async fn env(
         ("REQUESTS_CA_BUNDLE", bundle.clone()),
         ("CURL_CA_BUNDLE", bundle.clone()),
         ("NODE_EXTRA_CA_CERTS", bundle),
+        ("DIGITALOCEAN_API_URL", digitalocean),
+        ("DIGITALOCEAN_ACCESS_TOKEN", token.clone()),
+        ("DIGITALOCEAN_TOKEN", token),
     ];
     let object: Map<String, Value> = pairs
         .into_iter()

@@ -46,6 +46,7 @@ pub(super) fn resolved(
         (Name::KeyFile, &flags.key_file),
         (Name::Ports, &flags.ports),
         (Name::ListenCf, &flags.listen_cf),
+        (Name::ListenDigitalOcean, &flags.listen_digitalocean),
         (Name::ListenRouterHttp, &flags.listen_router_http),
         (Name::ListenRouterHttps, &flags.listen_router_https),
         (Name::ListenMetrics, &flags.listen_metrics),

@@ -15,6 +15,7 @@ use windlass_control::control::{Control, Parts};
 use windlass_control::secrets::Secrets;
 use windlass_control::settings::ControlSettings;
 use windlass_control::sources::{AddressRules, SourceSettings};
+use windlass_digitalocean::server::DoState;
 use windlass_engine::app::{AppSettings, CancelRestores as Restores};
 use windlass_runtime::{IsolationSet, Means, Probe, ProcessDriver, ProcessDriverSettings, probe};
 use windlass_store::{OpenOptions, Store, StoreError};
@@ -82,6 +83,7 @@ async fn serve(
     orders: mpsc::Receiver<ToRole>,
 ) -> Result<(), Trouble> {
     let cf: TcpListener = handover.take(sockets::CF).map_err(passing)?;
+    let digitalocean: TcpListener = handover.take(sockets::DIGITALOCEAN).map_err(passing)?;
     let admin: UnixListener = handover.take(sockets::ADMIN).map_err(passing)?;
     let router_link: UnixListener = handover.take(sockets::ROUTER_LINK).map_err(passing)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(passing)?;
@@ -109,8 +111,24 @@ async fn serve(
     let urls = Urls::new(&public_address::cf_api(&settings));
     let dialect = windlass_cf::server::router(CfState::new(control.clone(), urls))
         .layer(axum::middleware::from_fn(outlive));
-    let api = api_server::serve(cf, tls, dialect, stop.clone());
-    let api = tokio::spawn(api);
+    let api = tokio::spawn(api_server::serve(
+        cf,
+        Arc::clone(&tls),
+        dialect,
+        stop.clone(),
+    ));
+    let state = DoState::new(
+        control.clone(),
+        &windlass_digitalocean::server::Settings {
+            api_origin: public_address::digitalocean_api(&settings),
+            router_origin: public_address::router_https(&settings),
+            requests_per_hour: settings.digitalocean_requests_per_hour,
+        },
+    );
+    tokio::spawn(windlass_digitalocean::poll(state.clone()));
+    let dialect =
+        windlass_digitalocean::server::router(state).layer(axum::middleware::from_fn(outlive));
+    let second = tokio::spawn(api_server::serve(digitalocean, tls, dialect, stop.clone()));
     let state = Admin {
         control: control.clone(),
         settings: Arc::new(settings),
@@ -129,7 +147,8 @@ async fn serve(
         }
     }
     stop.cancel();
-    api.await.map_err(passing)?.map_err(passing)
+    api.await.map_err(passing)?.map_err(passing)?;
+    second.await.map_err(passing)?.map_err(passing)
 }
 
 async fn follow_orders(

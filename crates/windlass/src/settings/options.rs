@@ -17,6 +17,12 @@ pub enum Name {
     CfUrl,
     /// `listen_cf`.
     ListenCf,
+    /// `digitalocean_url`.
+    DigitalOceanUrl,
+    /// `digitalocean_requests_per_hour`.
+    DigitalOceanRequestsPerHour,
+    /// `listen_digitalocean`.
+    ListenDigitalOcean,
     /// `listen_router_http`.
     ListenRouterHttp,
     /// `listen_router_https`.
@@ -118,11 +124,14 @@ pub struct Row {
 
 impl Name {
     /// All settings in the order of the documentation.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::KeyFile,
         Self::Domain,
         Self::CfUrl,
         Self::ListenCf,
+        Self::DigitalOceanUrl,
+        Self::DigitalOceanRequestsPerHour,
+        Self::ListenDigitalOcean,
         Self::ListenRouterHttp,
         Self::ListenRouterHttps,
         Self::ListenMetrics,
@@ -214,6 +223,33 @@ impl Name {
                 "address of the Cloud Foundry API (TLS)",
                 "",
                 "127.0.0.1:8443",
+                Limit::Address,
+                "0.0.0.0:443",
+            ),
+            Self::DigitalOceanUrl => row(
+                "digitalocean_url",
+                "URL under which clients reach the DigitalOcean API (empty: from its address)",
+                "",
+                "",
+                Limit::Url,
+                "https://apps.example.com",
+            ),
+            Self::DigitalOceanRequestsPerHour => row(
+                "digitalocean_requests_per_hour",
+                "requests that one token may send to the DigitalOcean API in an hour",
+                "requests",
+                "100000",
+                Limit::Number {
+                    min: 1,
+                    max: 100_000_000,
+                },
+                "5000",
+            ),
+            Self::ListenDigitalOcean => row(
+                "listen_digitalocean",
+                "address of the DigitalOcean API (TLS)",
+                "",
+                "127.0.0.1:8445",
                 Limit::Address,
                 "0.0.0.0:443",
             ),

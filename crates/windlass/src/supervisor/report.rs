@@ -31,8 +31,10 @@ impl Report {
 
     pub(super) fn listening(self, settings: &Settings) {
         self.step(&format!(
-            "listening: Cloud Foundry API {}, router {} and {} (TLS), metrics {}",
+            "listening: Cloud Foundry API {}, DigitalOcean API {}, router {} and {} (TLS), \
+             metrics {}",
             settings.listen.cf,
+            settings.listen.digitalocean,
             settings.listen.router_http,
             settings.listen.router_https,
             settings.listen.metrics
@@ -59,6 +61,7 @@ impl Report {
                 "data_dir": data_dir,
                 "pid": std::process::id(),
                 "cf_api": api,
+                "digitalocean_api": public_address::digitalocean_api(settings),
             });
             return output::line(&value.to_string());
         }

@@ -56,6 +56,8 @@ pub enum SocketError {
 
 /// Name of the Cloud Foundry API's socket.
 pub const CF: &str = "cf";
+/// Name of the DigitalOcean API's socket.
+pub const DIGITALOCEAN: &str = "digitalocean";
 /// Name of the router's socket without TLS.
 pub const ROUTER_HTTP: &str = "router-http";
 /// Name of the router's socket with TLS.
@@ -74,6 +76,8 @@ pub const ADMIN: &str = "admin";
 pub struct Sockets {
     /// Cloud Foundry API.
     pub cf: TcpListener,
+    /// DigitalOcean API.
+    pub digitalocean: TcpListener,
     /// Router without TLS.
     pub router_http: TcpListener,
     /// Router with TLS.
@@ -115,6 +119,11 @@ impl Sockets {
         };
         let sockets = Self {
             cf: tcp(CF, "--listen-cf", &mut listen.cf)?,
+            digitalocean: tcp(
+                DIGITALOCEAN,
+                "--listen-digitalocean",
+                &mut listen.digitalocean,
+            )?,
             router_http: tcp(ROUTER_HTTP, "--listen-router-http", &mut listen.router_http)?,
             router_https: tcp(
                 ROUTER_HTTPS,
@@ -129,6 +138,7 @@ impl Sockets {
         if automatic {
             let ports: BTreeMap<&str, u16> = [
                 (CF, listen.cf.port()),
+                (DIGITALOCEAN, listen.digitalocean.port()),
                 (ROUTER_HTTP, listen.router_http.port()),
                 (ROUTER_HTTPS, listen.router_https.port()),
                 (METRICS, listen.metrics.port()),
@@ -147,6 +157,7 @@ impl Sockets {
     pub fn for_control(&self) -> Vec<(&'static str, BorrowedFd<'_>)> {
         vec![
             (CF, self.cf.as_fd()),
+            (DIGITALOCEAN, self.digitalocean.as_fd()),
             (ROUTER_LINK, self.router_link.as_fd()),
             (ADMIN, self.admin.as_fd()),
         ]

@@ -1,4 +1,4 @@
-//! The answer of the API while control is away for long: 503 in Cloud Foundry's form.
+//! The answer of an API while control is away for long: 503 in its own form.
 //!
 //! For the first ten seconds connections wait in the backlog, so that a restart of control is not
 //! seen. After that the supervisor takes them itself until control is back.
@@ -26,13 +26,34 @@ const HEAD_LIMIT_BYTES: usize = 16 * 1024;
 /// Pause after a failed accept (too many open files), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-const BODY: &str = r#"{"errors":[{"code":10015,"title":"CF-ServiceUnavailable","detail":"Windlass' control is starting or down; try again in a few seconds. On the machine, `windlass status` says why."}]}"#;
+const CLOUD_FOUNDRY: &str = r#"{"errors":[{"code":10015,"title":"CF-ServiceUnavailable","detail":"Windlass' control is starting or down; try again in a few seconds. On the machine, `windlass status` says why."}]}"#;
+
+const DIGITALOCEAN: &str = r#"{"id":"service_unavailable","message":"Windlass' control is starting or down; try again in a few seconds. On the machine, `windlass status` says why.","request_id":"none"}"#;
+
+/// The form of an API's answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Cloud Foundry's.
+    CloudFoundry,
+    /// DigitalOcean's.
+    DigitalOcean,
+}
+
+impl Form {
+    fn body(self) -> &'static str {
+        match self {
+            Self::CloudFoundry => CLOUD_FOUNDRY,
+            Self::DigitalOcean => DIGITALOCEAN,
+        }
+    }
+}
 
 /// Runs as long as the supervisor.
 pub(super) async fn answer_while_away(
     listener: TcpListener,
     certificate: CertificateFiles,
     mut ready: watch::Receiver<bool>,
+    form: Form,
 ) {
     let acceptor = match tls::server_config(&certificate, &[b"http/1.1"]) {
         Ok(config) => TlsAcceptor::from(config),
@@ -63,7 +84,7 @@ pub(super) async fn answer_while_away(
                 },
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        let answer = answer(acceptor.clone(), stream);
+                        let answer = answer(acceptor.clone(), stream, form);
                         answers.spawn(tokio::time::timeout(ANSWER_LIMIT, answer));
                     }
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -81,10 +102,10 @@ async fn become_ready(
     ready.wait_for(|ready| *ready == wanted).await.map(|_| ())
 }
 
-async fn answer(acceptor: TlsAcceptor, stream: TcpStream) -> std::io::Result<()> {
+async fn answer(acceptor: TlsAcceptor, stream: TcpStream, form: Form) -> std::io::Result<()> {
     let mut stream = acceptor.accept(stream).await?;
     read_head(&mut stream).await?;
-    write_answer(&mut stream).await
+    write_answer(&mut stream, form).await
 }
 
 async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
@@ -100,11 +121,12 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()>
     Ok(())
 }
 
-async fn write_answer(stream: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
+async fn write_answer(stream: &mut (impl AsyncWrite + Unpin), form: Form) -> std::io::Result<()> {
+    let body = form.body();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json; charset=utf-8\r\n\
-         content-length: {}\r\nretry-after: 5\r\nconnection: close\r\n\r\n{BODY}",
-        BODY.len()
+         content-length: {}\r\nretry-after: 5\r\nconnection: close\r\n\r\n{body}",
+        body.len()
     );
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await
@@ -116,20 +138,29 @@ mod tests {
 
     #[tokio::test]
     async fn the_answer_is_valid_json_of_the_stated_length() {
-        let (mut ours, mut theirs) = tokio::io::duplex(4096);
-        theirs
-            .write_all(b"GET /v3/apps HTTP/1.1\r\nhost: x\r\n\r\n")
-            .await
-            .expect("writes");
-        read_head(&mut ours).await.expect("reads");
-        write_answer(&mut ours).await.expect("answers");
-        drop(ours);
-        let mut text = String::new();
-        theirs.read_to_string(&mut text).await.expect("reads");
-        let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
-        assert!(head.starts_with("HTTP/1.1 503 "));
-        assert!(head.contains(&format!("content-length: {}", body.len())));
-        let value: serde_json::Value = serde_json::from_str(body).expect("JSON");
-        assert_eq!(value["errors"][0]["title"], "CF-ServiceUnavailable");
+        for (form, place, word) in [
+            (
+                Form::CloudFoundry,
+                "/errors/0/title",
+                "CF-ServiceUnavailable",
+            ),
+            (Form::DigitalOcean, "/id", "service_unavailable"),
+        ] {
+            let (mut ours, mut theirs) = tokio::io::duplex(4096);
+            theirs
+                .write_all(b"GET /v3/apps HTTP/1.1\r\nhost: x\r\n\r\n")
+                .await
+                .expect("writes");
+            read_head(&mut ours).await.expect("reads");
+            write_answer(&mut ours, form).await.expect("answers");
+            drop(ours);
+            let mut text = String::new();
+            theirs.read_to_string(&mut text).await.expect("reads");
+            let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
+            assert!(head.starts_with("HTTP/1.1 503 "));
+            assert!(head.contains(&format!("content-length: {}", body.len())));
+            let value: serde_json::Value = serde_json::from_str(body).expect("JSON");
+            assert_eq!(value.pointer(place), Some(&word.into()));
+        }
     }
 }
