@@ -1,6 +1,6 @@
 //! Releases: one movement of instances and traffic from a base revision to a target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,9 @@ pub struct Release {
     pub cleanup_left: u32,
     /// Whether its target ever had a share of the traffic.
     pub had_share: bool,
+    /// Components in which it ever had one.
+    #[serde(default)]
+    pub served: BTreeSet<ComponentName>,
     /// Whether a newer release took over what it restores; then it only winds down.
     pub relieved: bool,
     /// What the configuration was before, kept only when there is no base.

@@ -208,8 +208,10 @@ fn step_share(
         };
         share = share.max(reached);
     }
-    if share == 0 && release.had_share {
-        // It served because nothing else did: it goes on for what the base can't carry yet.
+    let is_sound = |revision: &&RevisionId| canceled_cap(state, revision, component).is_none();
+    if share == 0 && release.served.contains(component) && others.iter().any(is_sound) {
+        // It served because nothing else did: it goes on for what the base can't carry yet. As
+        // long as only canceled versions are beside it, it has all that those may not have.
         let needed = state.needed(release, component);
         let up = release
             .base

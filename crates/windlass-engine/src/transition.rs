@@ -322,6 +322,11 @@ fn note_shares(release: &mut Release, plan: &Plan, generation: PlanGeneration) {
         release.had_share = true;
     }
     let target = release.target.clone();
+    for component in plan.routes.keys() {
+        if plan.share_of(component, &target) > 0 && !release.served.contains(component) {
+            release.served.insert(component.clone());
+        }
+    }
     let had_share = release.had_share;
     let Some(restore) = &mut release.restore else {
         return;

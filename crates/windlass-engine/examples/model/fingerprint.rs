@@ -76,6 +76,7 @@ fn hash_release(release: &Release, hasher: &mut DefaultHasher) {
         release.base_was_routable,
         release.was_started,
         release.had_share,
+        &release.served,
     )
         .hash(hasher);
     (

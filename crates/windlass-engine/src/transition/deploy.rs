@@ -1,6 +1,6 @@
 //! Creating a release, and beginning it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Work;
 use crate::app::{ConcurrencyPolicy, RunState};
@@ -236,6 +236,7 @@ impl Work {
             created_commit: self.now.commit,
             cleanup_left: 0,
             had_share: false,
+            served: BTreeSet::new(),
             relieved: false,
             configuration_before: base.configuration_before,
             target_edits: command.target_edits.clone(),

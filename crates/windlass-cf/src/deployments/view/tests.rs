@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_control::history::ReleaseDetail;
 use windlass_engine::configuration::Key;
@@ -47,6 +47,7 @@ fn release(strategy: Strategy) -> Release {
         created_commit: CommitNumber(7),
         cleanup_left: 0,
         had_share: true,
+        served: BTreeSet::new(),
         relieved: false,
         configuration_before: None,
         target_edits: Vec::new(),

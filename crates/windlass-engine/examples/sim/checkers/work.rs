@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use windlass_engine::app::AppState;
 use windlass_engine::build::BuildState;
 use windlass_engine::id::{ComponentName, RevisionId};
@@ -332,16 +333,33 @@ pub(crate) fn changes_nothing_again(commit: &Commit<'_>) -> Held {
 
 /// The parts of two states that differ, as the second has them.
 fn difference(before: &AppState, after: &AppState) -> String {
-    let fields = |state| match serde_json::to_value(state) {
-        Ok(serde_json::Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
-    };
-    let (old, new) = (fields(before), fields(after));
-    let differ = new
-        .into_iter()
-        .filter(|(name, value)| old.get(name) != Some(value));
-    let parts: Vec<String> = differ
-        .map(|(name, value)| format!("{name}: {value}"))
-        .collect();
+    let value = |state| serde_json::to_value(state).unwrap_or_default();
+    let mut parts = Vec::new();
+    list_differences("", &value(before), &value(after), &mut parts);
     parts.join(", ")
+}
+
+/// Names every place at which two documents differ, with both values.
+fn list_differences(place: &str, old: &Value, new: &Value, parts: &mut Vec<String>) {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for name in names {
+                let (old, new) = (old.get(name), new.get(name));
+                list_differences(
+                    &format!("{place}.{name}"),
+                    old.unwrap_or(&Value::Null),
+                    new.unwrap_or(&Value::Null),
+                    parts,
+                );
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                list_differences(&format!("{place}[{index}]"), old, new, parts);
+            }
+        }
+        _ if old == new => {}
+        _ => parts.push(format!("{place}: {old} to {new}")),
+    }
 }

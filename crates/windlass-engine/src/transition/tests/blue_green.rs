@@ -144,6 +144,27 @@ fn what_serves_for_a_base_that_is_down_goes_only_as_the_base_comes() {
     assert_eq!(world.word(2), "deployed");
 }
 
+/// The share that a target gets because nothing sound serves must not depend on whether the plan
+/// was made before or after that share was noted.
+#[test]
+fn beside_a_canceled_version_it_serves_what_that_may_not_have() {
+    let mut world = world(&[]);
+    world.deploy(2, canary(&[50], 1));
+    world.up("v2", 1);
+    world.break_one("v1");
+    world.cancel(2);
+    let cap = world.share("v2");
+    assert!(cap > 0, "the base is short of an instance");
+    world.deploy(3, Strategy::BlueGreen);
+    world.up("v3", 1);
+    world.break_one("v1");
+    assert_eq!(world.routable("v1"), 0);
+    let shares = (world.share("v2"), world.share("v3"));
+    assert_eq!(shares, (cap, 10_000 - cap));
+    world.tick(0);
+    assert_eq!(shares, (world.share("v2"), world.share("v3")));
+}
+
 #[test]
 fn jobs_stand_around_the_move() {
     let mut world = world(&JOBS);
