@@ -1,0 +1,3 @@
+module example.com/sample-golang
+
+go 1.21
