@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::driver::{BoxFuture, Driver, DriverError, EnsureRuns};
 use crate::isolation::ShimCommand;
 use crate::log::LogPosition;
-use crate::observation::{Exit, Observation, RunPhase, RunStatus, Usage};
+use crate::observation::{Exit, Observation, RunStatus, Usage};
 use crate::spec::{LaunchSpec, SpecError, is_plain_name};
 use crate::state::RunState;
 
@@ -22,10 +22,12 @@ mod actor;
 mod adoption;
 mod connection;
 mod launch;
+mod news;
 mod removal;
 mod runs;
 
 use actor::Actor;
+use news::{end_of, news, present};
 use runs::{Entry, Runs, is_over};
 
 /// Hints about growing logs that may wait for a slow reader; it learns that it missed some.
@@ -344,15 +346,8 @@ impl Inner {
         if is_over(before.phase) || before == status {
             return;
         }
-        for observation in present(&status) {
-            let is_new = match &observation {
-                Observation::Started { .. } => before.started_at_ms.is_none(),
-                Observation::Routable { routable, .. } => before.routable != *routable,
-                Observation::Exited { .. } | Observation::Lost { .. } => true,
-            };
-            if is_new {
-                self.tell(observation);
-            }
+        for observation in news(&before, &status) {
+            self.tell(observation);
         }
     }
 
@@ -380,42 +375,6 @@ impl Inner {
                     return;
                 }
             }
-        }
-    }
-}
-
-/// Everything that can be observed of a run in this state.
-fn present(status: &RunStatus) -> Vec<Observation> {
-    if is_over(status.phase) {
-        return end_of(status).into_iter().collect();
-    }
-    let run = status.run.clone();
-    match (status.pid, status.started_at_ms) {
-        (Some(pid), Some(at_ms)) => vec![
-            Observation::Started {
-                run: run.clone(),
-                pid,
-                at_ms,
-            },
-            Observation::Routable {
-                run,
-                routable: status.routable,
-            },
-        ],
-        _ => Vec::new(),
-    }
-}
-
-fn end_of(status: &RunStatus) -> Option<Observation> {
-    let run = status.run.clone();
-    match (status.phase, &status.exit) {
-        (RunPhase::Ended, Some(exit)) => Some(Observation::Exited {
-            run,
-            exit: exit.clone(),
-        }),
-        (RunPhase::Ended | RunPhase::Lost, _) => Some(Observation::Lost { run }),
-        (RunPhase::Launching | RunPhase::Starting | RunPhase::Running | RunPhase::Stopping, _) => {
-            None
         }
     }
 }
