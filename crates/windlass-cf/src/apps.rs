@@ -22,6 +22,7 @@ use crate::body::JsonObject;
 use crate::error::{ApiError, ApiResult};
 use crate::guid::WEB;
 use crate::path::Guid;
+use crate::query::of_own_apps;
 use crate::query::{ListQuery, ListSpec, only_parameters};
 use crate::server::CfState;
 use crate::{jobs, page, spaces};
@@ -82,7 +83,7 @@ async fn list(
     ]);
     let found = cf
         .control
-        .list_apps(&caller.grants.visible_spaces(), question)
+        .list_apps(&caller.grants.visible_spaces(), of_own_apps(question))
         .await?;
     let mut rows = Vec::with_capacity(found.rows.len());
     for app in &found.rows {

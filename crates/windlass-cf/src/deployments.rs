@@ -22,6 +22,7 @@ use crate::body::JsonObject;
 use crate::error::{ApiError, ApiResult};
 use crate::page;
 use crate::path::Guid;
+use crate::query::of_own_apps;
 use crate::query::{ListQuery, ListSpec};
 use crate::server::CfState;
 
@@ -57,7 +58,7 @@ async fn list(
     ]);
     let found = cf
         .control
-        .list_releases(&caller.grants.visible_spaces(), question)
+        .list_releases(&caller.grants.visible_spaces(), of_own_apps(question))
         .await?;
     let mut rows = Vec::with_capacity(found.rows.len());
     for record in &found.rows {

@@ -18,6 +18,7 @@ use crate::body::JsonObject;
 use crate::error::{ApiError, ApiResult};
 use crate::packages::{self, request as package_request, upload};
 use crate::path::Guid;
+use crate::query::of_own_apps;
 use crate::query::{ListQuery, ListSpec, only_parameters};
 use crate::server::CfState;
 use crate::{jobs, page};
@@ -116,7 +117,7 @@ async fn answer(
     }
     let found = cf
         .control
-        .list_artifacts(&caller.grants.visible_spaces(), question)
+        .list_artifacts(&caller.grants.visible_spaces(), of_own_apps(question))
         .await?;
     let rows = found
         .rows

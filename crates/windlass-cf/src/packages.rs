@@ -17,6 +17,7 @@ use crate::auth::Authenticated;
 use crate::body::JsonObject;
 use crate::error::{ApiError, ApiResult};
 use crate::path::Guid;
+use crate::query::of_own_apps;
 use crate::query::{ListQuery, ListSpec, only_parameters};
 use crate::server::CfState;
 use crate::{droplets, feature_flags, jobs, page};
@@ -122,7 +123,7 @@ async fn answer(
 ) -> ApiResult<Json<Value>> {
     let found = cf
         .control
-        .list_packages(&caller.grants.visible_spaces(), question)
+        .list_packages(&caller.grants.visible_spaces(), of_own_apps(question))
         .await?;
     let rows = found
         .rows

@@ -12,6 +12,7 @@ mod listing;
 mod selector;
 mod times;
 
+pub(crate) use listing::of_own_apps;
 pub use selector::LabelSelector;
 pub use times::TimeFilter;
 

@@ -19,6 +19,7 @@ use crate::checks::Patch;
 use crate::error::{ApiError, ApiResult};
 use crate::path::Guid;
 use crate::processes::find_by_guid;
+use crate::query::of_own_apps;
 use crate::query::{ListQuery, ListSpec};
 use crate::server::CfState;
 use crate::{guid, page};
@@ -278,7 +279,9 @@ fn find(cf: &CfState, caller: &Authenticated, wanted: &str) -> ApiResult<Found> 
             limit: APPS_AT_A_TIME,
             offset,
         });
-        let apps = cf.control.list_apps_blocking(&visible, query)?;
+        let apps = cf
+            .control
+            .list_apps_blocking(&visible, of_own_apps(query))?;
         let count = apps.rows.len();
         for app in apps.rows {
             let Some(state) = cf.control.state(&app.id)? else {

@@ -26,6 +26,7 @@ use crate::disk::MAX_DISK_MB;
 use crate::error::{ApiError, ApiResult};
 use crate::path::Guid;
 use crate::processes::model;
+use crate::query::of_own_apps;
 use crate::query::{ListQuery, ListSpec};
 use crate::server::CfState;
 use crate::{feature_flags, page};
@@ -75,7 +76,7 @@ async fn list(
     ]);
     let found = cf
         .control
-        .list_tasks(&caller.grants.visible_spaces(), question)
+        .list_tasks(&caller.grants.visible_spaces(), of_own_apps(question))
         .await?;
     let rows = found
         .rows
@@ -116,7 +117,7 @@ async fn list_of_app(
     }
     let found = cf
         .control
-        .list_tasks(&caller.grants.visible_spaces(), question)
+        .list_tasks(&caller.grants.visible_spaces(), of_own_apps(question))
         .await?;
     let command = Command::for_secret_reader(place.access.read_secrets);
     let rows = found

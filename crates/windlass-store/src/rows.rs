@@ -19,6 +19,7 @@ const VIA_APP: &[(Column, Via)] = &[
     (Column::Space, Via::App),
     (Column::Organization, Via::App),
     (Column::Deleted, Via::App),
+    (Column::Dialect, Via::App),
 ];
 /// Where rows that belong to a space have their organization.
 const VIA_SPACE: &[(Column, Via)] = &[(Column::Organization, Via::Space)];

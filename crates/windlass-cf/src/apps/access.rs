@@ -5,7 +5,9 @@ use windlass_control::Extra;
 use windlass_control::identity::SpaceAccess;
 use windlass_engine::app::AppState;
 use windlass_engine::id::{AppId, AuditEventId};
-use windlass_engine::records::{AppRecord, AuditEvent, Organization, Space, Stamps, Target};
+use windlass_engine::records::{
+    AppRecord, AuditEvent, Dialect, Organization, Space, Stamps, Target,
+};
 
 use crate::auth::{Authenticated, require_active, require_in_space};
 use crate::error::{ApiError, ApiResult};
@@ -113,7 +115,8 @@ pub(crate) fn look_up(
     caller: &Authenticated,
     app: &AppId,
 ) -> ApiResult<Option<Place>> {
-    let Some(app) = cf.control.find_app(app)? else {
+    let found = cf.control.find_app(app)?;
+    let Some(app) = found.filter(|app| app.dialect == Dialect::CloudFoundry) else {
         return Ok(None);
     };
     let place = cf.tenancy().space_access(&caller.grants, &app.space)?;

@@ -24,6 +24,7 @@ use crate::checks::echo;
 use crate::error::{ApiError, ApiResult};
 use crate::guid::{self, WEB};
 use crate::path::{Guid, Params};
+use crate::query::of_own_apps;
 use crate::server::CfState;
 use crate::{processes, routes, services, sidecars};
 
@@ -42,7 +43,10 @@ pub(super) async fn find_app(
         Filter::is(Column::Space, space.id.as_str()),
     ]);
     let visible = caller.grants.visible_spaces();
-    let found = cf.control.list_apps(&visible, question).await?;
+    let found = cf
+        .control
+        .list_apps(&visible, of_own_apps(question))
+        .await?;
     let Some(app) = found.rows.into_iter().next() else {
         return Ok(None);
     };

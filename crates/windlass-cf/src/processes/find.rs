@@ -9,6 +9,7 @@ use crate::apps::access::{self, Place};
 use crate::auth::Authenticated;
 use crate::error::{ApiError, ApiResult};
 use crate::path::Params;
+use crate::query::of_own_apps;
 use crate::server::CfState;
 
 /// Apps that are looked through at a time.
@@ -69,7 +70,9 @@ pub(crate) fn by_guid(
             offset,
         };
         let query = ListQuery::default().page(page);
-        let apps = cf.control.list_apps_blocking(&visible, query)?;
+        let apps = cf
+            .control
+            .list_apps_blocking(&visible, of_own_apps(query))?;
         let count = apps.rows.len();
         for app in apps.rows {
             let Some(state) = cf.control.state(&app.id)? else {

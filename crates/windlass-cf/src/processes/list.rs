@@ -13,6 +13,7 @@ use crate::auth::Authenticated;
 use crate::error::{ApiError, ApiResult};
 use crate::page::{self, Page};
 use crate::path::Guid;
+use crate::query::of_own_apps;
 use crate::query::{ListQuery, ListSpec, only_parameters};
 use crate::server::CfState;
 
@@ -55,7 +56,7 @@ pub(super) async fn list(
     let visible = caller.grants.visible_spaces();
     let apps = cf
         .control
-        .list_apps(&visible, Question::filtered(filters))
+        .list_apps(&visible, of_own_apps(Question::filtered(filters)))
         .await?;
     let mut places = Vec::with_capacity(apps.rows.len());
     for app in apps.rows {

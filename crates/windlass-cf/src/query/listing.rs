@@ -3,9 +3,18 @@
 use windlass_control::listing::{
     Cell, Column, Filter, ListQuery as Question, Order, Page, Requirement,
 };
+use windlass_engine::records::Dialect;
 use windlass_engine::time::Timestamp;
 
 use super::{LabelSelector, ListQuery, TimeFilter};
+
+/// The same question about apps of this dialect, or what belongs to them: apps of others may lie in
+/// the same space.
+pub(crate) fn of_own_apps(mut question: Question) -> Question {
+    let own = Filter::is(Column::Dialect, Dialect::CloudFoundry.as_str());
+    question.filters.push(own);
+    question
+}
 
 impl ListQuery {
     /// The question. `columns` says which column each comma-list filter is about; a filter that

@@ -64,6 +64,32 @@ async fn the_apps_of_a_space_end_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn apps_of_another_dialect_are_not_there() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let shop = app(&world, "shop", &space, Dialect::CloudFoundry).await;
+    let site = app(&world, "site", &space, Dialect::DigitalOcean).await;
+    let list = world.get("admin", "/v3/apps").await;
+    let guids: Vec<_> = list.body["resources"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|app| app["guid"].clone())
+        .collect();
+    assert_eq!(guids, [shop.as_str()]);
+    for path in [
+        format!("/v3/apps/{site}"),
+        format!("/v3/apps/{site}/processes"),
+        format!("/v3/apps/{site}/env"),
+    ] {
+        assert_eq!(world.get("admin", &path).await.status, 404, "{path}");
+    }
+    for path in ["/v3/deployments", "/v3/builds", "/v3/droplets", "/v3/tasks"] {
+        assert_eq!(world.get("admin", path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn apps_of_another_dialect_are_named_and_nothing_is_deleted() {
     let world = World::start().await;
     let (org, space) = world.tenant("one").await;
