@@ -37,6 +37,11 @@ pub(crate) use components::Sources;
 /// Retained releases whose sealed secrets are looked at: a secret keeps its sealed text.
 const SPECS_BEFORE: usize = 2;
 
+/// Deployed versions that can be rolled back to.
+const ROLLBACKS: u32 = 10;
+const NO_DOMAINS: &str = "error validating app spec field \"domains\": domains of one's own are not \
+     served yet: remove it and use the app's default address";
+
 /// What is ordered beside the spec itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
@@ -66,7 +71,13 @@ pub(crate) enum PinChange {
 /// # Errors
 /// 400 that names the field.
 pub(crate) fn spec(value: &Value) -> ApiResult<Spec> {
-    Spec::check(value.clone()).map_err(|error| ApiError::bad_request(error.to_string()))
+    let spec = Spec::check(value.clone());
+    let spec = spec.map_err(|error| ApiError::bad_request(error.to_string()))?;
+    if spec.app().domains.is_empty() {
+        Ok(spec)
+    } else {
+        Err(ApiError::bad_request(NO_DOMAINS))
+    }
 }
 
 /// Creates an app with its first deployment.
@@ -121,6 +132,7 @@ pub(crate) async fn create(
         env: BTreeMap::new(),
         settings: Some(AppSettings {
             keep_base_warm: true,
+            releases_to_return_to: ROLLBACKS,
             ..state.control.settings().app_defaults
         }),
     };

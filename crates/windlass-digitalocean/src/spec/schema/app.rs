@@ -26,7 +26,7 @@ pub static APP: &[&[Field]] = &[&[
     Field::list("databases", &DATABASE, COMPONENTS_MAX).refused(
         "databases are not offered: run the database elsewhere and give its address in envs",
     ),
-    Field::list("domains", &DOMAIN, DOMAINS_MAX),
+    Field::list("domains", &DOMAIN, DOMAINS_MAX).differs(),
     Field::list("envs", &ENV, ENVS_MAX),
     Field::list("alerts", &ALERT, ALERTS_MAX).hint(),
     Field::object("ingress", &[INGRESS]),
