@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -20,6 +21,22 @@ const EXIT_INTERRUPTED: i32 = 130;
 
 /// Set once somebody has interrupted the demo.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Held while a process is started. Between its fork and its exec nothing shows whose it is: an
+/// interrupt at that moment would find nothing to end, and leave it running.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Starts a process, unless everything is being ended; then this does not return.
+pub(super) fn start<T>(start: impl FnOnce() -> T) -> T {
+    loop {
+        let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        if !INTERRUPTED.load(Ordering::SeqCst) {
+            return start();
+        }
+        drop(starting);
+        stop_here_if_interrupted();
+    }
+}
 
 /// Whether what fails now fails because everything is being ended. Then this does not return: the
 /// process ends in a moment, and what it would say is not worth saying.
@@ -52,7 +69,9 @@ pub(super) fn end_with_us(server: &Server) -> Result<(), Failure> {
                     _ = signals.1.recv() => {}
                 }
             });
+            let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
             INTERRUPTED.store(true, Ordering::SeqCst);
+            drop(starting);
             output::complain("interrupted: everything of the demo is ended");
             end(&data_dir);
             let _ = std::fs::remove_dir_all(home);

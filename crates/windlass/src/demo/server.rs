@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::census::{self, Seen};
 use super::failure::{Failure, WAIT_POLL, wait_for};
+use super::interrupt;
 
 /// Longest wait for the end when a server is thrown away.
 const DISCARD_LIMIT: Duration = Duration::from_secs(20);
@@ -93,19 +94,17 @@ impl Server {
             .open(&log_path)
             .map_err(Failure::file("open", &log_path))?;
         let errors = log.try_clone().map_err(Failure::file("open", &log_path))?;
-        let child = self
-            .command(&["up", "--ports", "auto", "--output", "json"])
-            .arg("--key-file")
+        let mut up = self.command(&["up", "--ports", "auto", "--output", "json"]);
+        up.arg("--key-file")
             .arg(self.key_file())
             .args(&self.flags)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
             // An interrupt on the terminal is for us; we end it in order.
-            .process_group(0)
-            .spawn()
-            .map_err(Failure::file("start", &self.program))?;
-        self.child = Some(child);
+            .process_group(0);
+        let child = interrupt::start(|| up.spawn());
+        self.child = Some(child.map_err(Failure::file("start", &self.program))?);
         wait_for("windlass up", || {
             let text = self.log_since(already);
             if text.lines().any(is_ready) {
