@@ -13,6 +13,7 @@ use windlass_control::history::ReleaseRecord;
 use windlass_control::listing::Column;
 use windlass_control::order_events;
 use windlass_engine::id::{AppId, ReleaseId};
+use windlass_wire::cancel_headers;
 
 use crate::apps::access::{self, Place};
 use crate::apps::document::Document;
@@ -27,7 +28,6 @@ use crate::query::{ListQuery, ListSpec};
 use crate::server::CfState;
 
 mod create;
-pub(crate) mod headers;
 mod refusal;
 pub(crate) mod request;
 pub(crate) mod view;
@@ -134,8 +134,8 @@ async fn cancel(
 ) -> ApiResult {
     let (place, record) = operable(&cf, &caller, &guid)?;
     let cancel = Cancel {
-        reason: headers::reason(&headers)?,
-        urgency: headers::urgency(&headers)?,
+        reason: cancel_headers::reason(&headers)?,
+        urgency: cancel_headers::urgency(&headers)?,
         once: None,
     };
     let by = Caller::from(&caller.principal);
@@ -156,7 +156,9 @@ async fn cancel(
         .and_then(view::time_to_safe_ms);
     if let Some(time_to_safe_ms) = time_to_safe {
         let value = HeaderValue::from(time_to_safe_ms);
-        answer.headers_mut().insert(headers::TIME_TO_SAFE_MS, value);
+        answer
+            .headers_mut()
+            .insert(cancel_headers::TIME_TO_SAFE_MS, value);
     }
     Ok(answer)
 }
@@ -169,7 +171,7 @@ async fn continue_(
     headers: HeaderMap,
 ) -> ApiResult {
     let (place, record) = operable(&cf, &caller, &guid)?;
-    let reason = headers::reason(&headers)?;
+    let reason = cancel_headers::reason(&headers)?;
     let by = Caller::from(&caller.principal);
     let actor = caller.principal.actor();
     let extra = Extra {

@@ -1,7 +1,6 @@
 //! The router of this dialect, and what holds for every request: an id, no panic that gets out,
 //! the dialect's own answer for paths that do not exist.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -14,15 +13,12 @@ use futures_util::FutureExt;
 use windlass_control::Control;
 use windlass_control::identity::Identity;
 use windlass_control::tenancy::Tenancy;
+use windlass_wire::endpoints::{self, Endpoint};
+use windlass_wire::panics;
+use windlass_wire::unread::Unread;
 
 use crate::error::ApiError;
 use crate::links::Urls;
-
-mod endpoints;
-mod unread;
-
-pub use endpoints::{Endpoint, endpoints};
-use unread::Unread;
 
 /// Header that names a request in answers and logs.
 pub const REQUEST_ID: &str = "x-vcap-request-id";
@@ -106,6 +102,11 @@ fn resources() -> Router<CfState> {
         .merge(crate::manifests::routes())
 }
 
+/// All endpoints of the dialect, sorted: for tests that want to miss none.
+pub fn endpoints() -> Vec<Endpoint> {
+    endpoints::of(&resources())
+}
+
 async fn unknown() -> ApiError {
     ApiError::unknown_request()
 }
@@ -121,7 +122,7 @@ async fn every_request(mut request: Request, next: Next) -> Response {
     let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => {
-            tracing::error!(request.id = %id, "a handler panicked: {}", panic_text(&*panic));
+            tracing::error!(request.id = %id, "a handler panicked: {}", panics::text(&*panic));
             ApiError::internal(&id).into_response()
         }
     };
@@ -163,14 +164,6 @@ fn without_trailing_slash(uri: &Uri) -> Option<Uri> {
         None => shorter.to_owned(),
     };
     text.parse().ok()
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no text")
 }
 
 #[cfg(test)]

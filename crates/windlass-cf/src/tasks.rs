@@ -16,12 +16,12 @@ use windlass_engine::configuration::ComponentConfig;
 use windlass_engine::id::{ArtifactId, TaskId};
 use windlass_engine::input::RunTaskCommand;
 use windlass_engine::records::{Artifact, ArtifactState, Metadata};
+use windlass_wire::cancel_headers;
 
 use crate::apps::access::{self, Place};
 use crate::apps::{HIDDEN, request as app_request};
 use crate::auth::Authenticated;
 use crate::body::JsonObject;
-use crate::deployments::headers;
 use crate::disk::MAX_DISK_MB;
 use crate::error::{ApiError, ApiResult};
 use crate::path::Guid;
@@ -213,7 +213,7 @@ async fn cancel(
     Guid(guid): Guid,
     headers: HeaderMap,
 ) -> ApiResult {
-    let reason = headers::reason(&headers)?;
+    let reason = cancel_headers::reason(&headers)?;
     let (place, record) = find(&cf, &caller, &guid)?;
     place.require_operate()?;
     let actor = caller.principal.actor();

@@ -11,6 +11,7 @@ use windlass_control::history::ReleaseRecord;
 use windlass_control::identity::Visibility;
 use windlass_control::listing::{Column, Filter, ListQuery, Order};
 use windlass_engine::release::Outcome;
+use windlass_wire::cancel_headers;
 
 use crate::auth::Authenticated;
 use crate::body::{self, JsonObject};
@@ -25,7 +26,6 @@ use crate::server::DoState;
 use crate::submit::{self, Sources};
 
 pub(crate) mod cause;
-pub(crate) mod headers;
 pub(crate) mod phase;
 pub(crate) mod progress;
 pub(crate) mod view;
@@ -162,8 +162,8 @@ async fn cancel(
     let (place, record) = place::deployment(&state, &caller, &params)?;
     place.require_operate()?;
     let cancel = Cancel {
-        reason: headers::reason(&headers)?,
-        urgency: headers::urgency(&headers)?,
+        reason: cancel_headers::reason(&headers)?,
+        urgency: cancel_headers::urgency(&headers)?,
         ..Cancel::default()
     };
     let data = json!({ "deployment": record.release.id });
@@ -185,7 +185,7 @@ async fn cancel(
         let value = HeaderValue::from(micros.div_ceil(1_000));
         response
             .headers_mut()
-            .insert(headers::TIME_TO_SAFE_MS, value);
+            .insert(cancel_headers::TIME_TO_SAFE_MS, value);
     }
     Ok(response)
 }
@@ -226,7 +226,7 @@ async fn continue_(
         .control
         .continue_deployment(
             &record.release.id,
-            headers::reason(&headers)?,
+            cancel_headers::reason(&headers)?,
             &caller.caller(),
             extra,
         )

@@ -1,7 +1,6 @@
 //! The router of this dialect, and what holds for every request: an id, a place in the rate
 //! limit, no panic that gets out, this API's own answer for paths that do not exist.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -13,6 +12,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use windlass_control::Control;
 use windlass_engine::id::AppId;
+use windlass_wire::endpoints::{self, Endpoint};
+use windlass_wire::panics;
+use windlass_wire::unread::Unread;
 
 use crate::auth::bearer;
 use crate::error::ApiError;
@@ -21,12 +23,6 @@ use crate::once::watch_delivery;
 use crate::rate::{RateLimits, Standing};
 use crate::spec::secret::Vault;
 use crate::urls::Urls;
-
-mod endpoints;
-mod unread;
-
-pub use endpoints::{Endpoint, endpoints};
-use unread::Unread;
 
 /// Header that names a request in answers and logs.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -106,6 +102,14 @@ fn resources() -> Router<DoState> {
         .merge(crate::refused::routes())
 }
 
+/// All endpoints of the dialect, sorted: for tests that want to miss none.
+pub fn endpoints() -> Vec<Endpoint> {
+    let mut all = endpoints::of(&resources());
+    // An empty router that was merged shows its own, for fallbacks.
+    all.retain(|endpoint| endpoint.path != "/");
+    all
+}
+
 async fn unknown() -> ApiError {
     ApiError::unknown_path()
 }
@@ -126,7 +130,7 @@ async fn every_request(State(state): State<DoState>, mut request: Request, next:
         let response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
             Err(panic) => {
-                tracing::error!(request.id = %id, "a handler panicked: {}", text(&*panic));
+                tracing::error!(request.id = %id, "a handler panicked: {}", panics::text(&*panic));
                 ApiError::internal(&id).into_response()
             }
         };
@@ -150,12 +154,4 @@ fn put_headers(response: &mut Response, id: &str, standing: &Standing) {
     headers.insert("ratelimit-limit", HeaderValue::from(standing.limit));
     headers.insert("ratelimit-remaining", HeaderValue::from(standing.remaining));
     headers.insert("ratelimit-reset", HeaderValue::from(standing.reset_at_secs));
-}
-
-fn text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no text")
 }

@@ -4,6 +4,7 @@ use windlass_control::error::Error;
 use windlass_engine::rejection::{InFlightConflict, QuotaKind, Rejection};
 use windlass_engine::release::{Outcome, ReleaseState};
 use windlass_engine::task::TaskState;
+use windlass_wire::cancel_headers::BadHeader;
 
 use super::ApiError;
 use crate::body::humanize;
@@ -26,6 +27,12 @@ impl From<Error> for ApiError {
             Error::Unavailable(text) => Self::unavailable(sentence(&text)),
             Error::Internal { id } => Self::internal(&id),
         }
+    }
+}
+
+impl From<BadHeader> for ApiError {
+    fn from(bad: BadHeader) -> Self {
+        Self::invalid_request(bad.to_string())
     }
 }
 

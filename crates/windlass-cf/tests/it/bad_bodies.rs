@@ -3,7 +3,8 @@
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Map, Value, json};
-use windlass_cf::server::{Endpoint, endpoints};
+use windlass_cf::server::endpoints;
+use windlass_wire::endpoints::Endpoint;
 
 use crate::good_bodies::{OTHER_FORMS, WITHOUT_BODY, good_body};
 use crate::shop::form;

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use windlass_cf::server::{Endpoint, endpoints};
+use windlass_cf::server::endpoints;
 use windlass_engine::records::AdminScope;
+use windlass_wire::endpoints::Endpoint;
 
 use crate::world::{Answer, World};
 

@@ -1,7 +1,7 @@
 //! A good body for every endpoint that reads one.
 
 use serde_json::{Value, json};
-use windlass_cf::server::Endpoint;
+use windlass_wire::endpoints::Endpoint;
 
 use crate::subjects::Subjects;
 

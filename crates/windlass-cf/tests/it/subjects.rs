@@ -1,8 +1,8 @@
 //! One of each thing that a path can name, and the paths of all endpoints filled in with them.
 
 use serde_json::{Value, json};
-use windlass_cf::server::Endpoint;
 use windlass_engine::records::AdminScope;
+use windlass_wire::endpoints::Endpoint;
 
 use crate::shop::shown_status;
 use crate::world::World;

@@ -3,7 +3,8 @@
 
 use axum::body::Body;
 use axum::http::Request;
-use windlass_cf::server::{Endpoint, endpoints};
+use windlass_cf::server::endpoints;
+use windlass_wire::endpoints::Endpoint;
 
 use crate::good_bodies::good_body;
 use crate::subjects::Subjects;

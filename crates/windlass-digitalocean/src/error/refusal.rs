@@ -4,6 +4,7 @@ use windlass_control::error::Error;
 use windlass_engine::rejection::{QuotaKind, Rejection};
 use windlass_engine::release::{Outcome, ReleaseState};
 use windlass_engine::task::TaskState;
+use windlass_wire::cancel_headers::BadHeader;
 
 use super::ApiError;
 
@@ -27,6 +28,12 @@ impl From<Error> for ApiError {
             Error::Unavailable(text) => Self::unavailable(text),
             Error::Internal { id } => Self::internal(&id),
         }
+    }
+}
+
+impl From<BadHeader> for ApiError {
+    fn from(bad: BadHeader) -> Self {
+        Self::bad_request(bad.to_string())
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use windlass_digitalocean::server::{Endpoint, endpoints};
+use windlass_digitalocean::server::endpoints;
+use windlass_wire::endpoints::Endpoint;
 
 use crate::world::{Answer, World, spec};
 

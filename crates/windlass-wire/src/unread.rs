@@ -21,12 +21,12 @@ const LIMIT_MS: u64 = 2_000;
 
 /// A body that handlers read and whose rest can still be had afterwards.
 #[derive(Debug, Clone)]
-pub(super) struct Unread(Arc<Mutex<Body>>);
+pub struct Unread(Arc<Mutex<Body>>);
 
 impl Unread {
     /// Keeps a hand on the body of a request. `None` where there is nothing to throw away: no
     /// body, or a client that sends it only when it is asked to go on.
-    pub(super) fn keep(request: &mut Request) -> Option<Self> {
+    pub fn keep(request: &mut Request) -> Option<Self> {
         if request.body().is_end_stream() || request.headers().contains_key(EXPECT) {
             return None;
         }
@@ -37,7 +37,7 @@ impl Unread {
     }
 
     /// Reads the rest and throws it away.
-    pub(super) async fn discard(mut self) {
+    pub async fn discard(mut self) {
         let all = async {
             let mut read_bytes: u64 = 0;
             while let Some(Ok(frame)) = self.frame().await {

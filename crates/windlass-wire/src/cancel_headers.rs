@@ -4,23 +4,31 @@ use axum::http::{HeaderMap, HeaderName};
 use windlass_engine::limits::REASON_BYTES_MAX;
 use windlass_engine::release::Urgency;
 
-use crate::error::ApiError;
-
 /// Why something is canceled: printable ASCII.
-pub(crate) const REASON: HeaderName = HeaderName::from_static("x-windlass-reason");
+pub const REASON: HeaderName = HeaderName::from_static("x-windlass-reason");
 
 /// How hard a cancel is: `now`, or `now, accept-outage`.
-pub(crate) const CANCEL: HeaderName = HeaderName::from_static("x-windlass-cancel");
+pub const CANCEL: HeaderName = HeaderName::from_static("x-windlass-cancel");
 
 /// Answer header: milliseconds from a cancel to the first table that gave the new version nothing.
-pub(crate) const TIME_TO_SAFE_MS: HeaderName =
-    HeaderName::from_static("x-windlass-time-to-safe-ms");
+pub const TIME_TO_SAFE_MS: HeaderName = HeaderName::from_static("x-windlass-time-to-safe-ms");
+
+/// A header of ours that can't be read: every dialect answers 400 with this text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadHeader {
+    /// Too long, or with other than printable ASCII.
+    #[error("Header X-Windlass-Reason must be printable ASCII of at most {REASON_BYTES_MAX} bytes")]
+    Reason,
+    /// Another word than those that are known.
+    #[error("Header X-Windlass-Cancel must be \"now\" or \"now, accept-outage\"")]
+    Urgency,
+}
 
 /// The reason, if one was given.
 ///
 /// # Errors
-/// 400 when it is longer than 256 bytes or not printable ASCII.
-pub(crate) fn reason(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+/// When it is longer than 256 bytes or not printable ASCII.
+pub fn reason(headers: &HeaderMap) -> Result<Option<String>, BadHeader> {
     let Some(value) = headers.get(REASON) else {
         return Ok(None);
     };
@@ -32,20 +40,18 @@ pub(crate) fn reason(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     match text.map(str::trim) {
         Some("") => Ok(None),
         Some(text) => Ok(Some(text.to_owned())),
-        None => Err(ApiError::invalid_request(format!(
-            "Header X-Windlass-Reason must be printable ASCII of at most {REASON_BYTES_MAX} bytes"
-        ))),
+        None => Err(BadHeader::Reason),
     }
 }
 
 /// How hard the cancel is; without the header it is capacity-safe.
 ///
 /// # Errors
-/// 400 for any other word: a wish that can't be read is not taken for another one.
-pub(crate) fn urgency(headers: &HeaderMap) -> Result<Urgency, ApiError> {
+/// For any other word: a wish that can't be read is not taken for another one.
+pub fn urgency(headers: &HeaderMap) -> Result<Urgency, BadHeader> {
     let mut words = Vec::new();
     for value in headers.get_all(CANCEL) {
-        let text = value.to_str().map_err(|_| bad_urgency())?;
+        let text = value.to_str().map_err(|_| BadHeader::Urgency)?;
         words.extend(text.split(',').map(|word| word.trim().to_ascii_lowercase()));
     }
     words.retain(|word| !word.is_empty());
@@ -60,12 +66,8 @@ pub(crate) fn urgency(headers: &HeaderMap) -> Result<Urgency, ApiError> {
         [] => Ok(Urgency::CapacitySafe),
         ["now"] => Ok(Urgency::Now),
         ["accept-outage", "now"] => Ok(Urgency::AcceptOutage),
-        _ => Err(bad_urgency()),
+        _ => Err(BadHeader::Urgency),
     }
-}
-
-fn bad_urgency() -> ApiError {
-    ApiError::invalid_request("Header X-Windlass-Cancel must be \"now\" or \"now, accept-outage\"")
 }
 
 #[cfg(test)]
@@ -88,7 +90,7 @@ mod tests {
         assert_eq!(reason(&with(REASON, b" ")), Ok(None));
         assert!(reason(&with(REASON, &[b'x'; 256])).is_ok());
         for bad in [&[b'x'; 257][..], "schön".as_bytes()] {
-            assert_eq!(reason(&with(REASON, bad)).unwrap_err().status, 400);
+            assert_eq!(reason(&with(REASON, bad)), Err(BadHeader::Reason));
         }
     }
 
@@ -108,8 +110,8 @@ mod tests {
         }
         for bad in ["accept-outage", "later", "now, please", "now accept-outage"] {
             assert_eq!(
-                urgency(&with(CANCEL, bad.as_bytes())).unwrap_err().status,
-                400,
+                urgency(&with(CANCEL, bad.as_bytes())),
+                Err(BadHeader::Urgency),
                 "{bad}"
             );
         }
