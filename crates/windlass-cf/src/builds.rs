@@ -176,6 +176,7 @@ async fn create(
         disk_mb: command.disk_mb,
         buildpacks: lifecycle.buildpacks,
         created_by: Some(caller.principal.user.id.clone()),
+        detail: None,
         metadata: request.metadata.apply(&Metadata::default())?,
         stamps: Stamps::default(),
     };

@@ -190,6 +190,10 @@ fn needs_room(input: &Input) -> bool {
         | Input::RestartInstance(_)
         | Input::CancelRelease(_)
         | Input::ContinueRelease(_)
+        | Input::CompleteRelease(_)
+        | Input::Publish { .. }
+        | Input::Withdraw { .. }
+        | Input::AwaitChecks { .. }
         | Input::CancelBuild { .. }
         | Input::CancelTask(_)
         | Input::Delete { .. }

@@ -351,6 +351,7 @@ pub(crate) fn put_own_route(
             id: DestinationId::new(uuid::Uuid::new_v4().to_string()),
             app: app.id.clone(),
             component: ComponentName::from(WHOLE_APP),
+            revision: None,
             weight: None,
             port: None,
             protocol: Protocol::Http1,

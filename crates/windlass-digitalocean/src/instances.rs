@@ -42,9 +42,13 @@ fn object(state: &AppState, instance: &Instance) -> Value {
     let kind = match state.role_in(&instance.revision, &instance.component) {
         Some(ComponentRole::Worker) => "WORKER",
         Some(ComponentRole::Job(_)) => "JOB",
-        Some(ComponentRole::Routed | ComponentRole::Static | ComponentRole::Template) | None => {
-            "SERVICE"
-        }
+        Some(
+            ComponentRole::Routed
+            | ComponentRole::Static
+            | ComponentRole::OnDemand
+            | ComponentRole::Template,
+        )
+        | None => "SERVICE",
     };
     json!({
         "component_name": instance.component,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::build::Build;
 use crate::configuration::{ComponentConfig, ComponentRole, Configuration, Key};
 use crate::id::{
-    AppId, CommitNumber, ComponentName, InstanceId, PlanGeneration, ReleaseId, RevisionId,
+    AppId, BuildId, CommitNumber, ComponentName, InstanceId, PlanGeneration, ReleaseId, RevisionId,
     RowRevision, TaskId,
 };
 use crate::instance::Instance;
@@ -45,6 +45,9 @@ pub struct AppState {
     pub changes: BTreeMap<Key, KeyChange>,
     /// Revisions that something refers to.
     pub revisions: BTreeMap<RevisionId, Revision>,
+    /// Versions that have a host of their own, beside what the app itself runs.
+    #[serde(default)]
+    pub published: BTreeMap<RevisionId, Published>,
     /// What the app was last set to run outside a release.
     pub base: Option<RevisionId>,
     /// Releases that are not over, or whose instances still run; oldest first.
@@ -75,6 +78,15 @@ pub enum RunState {
     Started,
     /// It is deleted; what runs is being ended.
     Deleted,
+}
+
+/// A version with a host of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Published {
+    /// The build that made it.
+    pub build: Option<BuildId>,
+    /// Commit that asked for it, which orders versions: a build that takes long makes none newer.
+    pub commit: CommitNumber,
 }
 
 /// What a new release or build does to others of its app.
@@ -108,6 +120,20 @@ pub struct AppSettings {
     /// Deployed releases whose artifacts are kept to return to.
     #[serde(default)]
     pub releases_to_return_to: u32,
+    /// An instance on demand without a request for so long is stopped, milliseconds.
+    #[serde(default = "default_idle_limit_ms")]
+    pub idle_limit_ms: u64,
+    /// Whether a build that succeeds opens the release that it was created with.
+    #[serde(default = "default_releases_built")]
+    pub releases_built: bool,
+}
+
+fn default_idle_limit_ms() -> u64 {
+    limits::IDLE_LIMIT_MS
+}
+
+fn default_releases_built() -> bool {
+    true
 }
 
 impl Default for AppSettings {
@@ -119,6 +145,8 @@ impl Default for AppSettings {
             keep_base_warm: false,
             cancel_restores: CancelRestores::Everything,
             releases_to_return_to: 0,
+            idle_limit_ms: limits::IDLE_LIMIT_MS,
+            releases_built: true,
         }
     }
 }
@@ -158,6 +186,7 @@ impl AppState {
             scale_changes: BTreeMap::new(),
             changes: BTreeMap::new(),
             revisions: BTreeMap::new(),
+            published: BTreeMap::new(),
             base: None,
             releases: Vec::new(),
             instances: BTreeMap::new(),
@@ -167,6 +196,15 @@ impl AppState {
             restarts: BTreeSet::new(),
             acknowledged: PlanGeneration(0),
             last_uptime: Uptime(0),
+        }
+    }
+
+    /// An app that runs from the beginning, though it has nothing to run yet: what is published
+    /// or released later needs no start.
+    pub fn started(app: AppId, policy: ConcurrencyPolicy, settings: AppSettings) -> Self {
+        Self {
+            run: RunState::Started,
+            ..Self::new(app, policy, settings)
         }
     }
 
@@ -289,7 +327,9 @@ impl AppState {
         self.revisions
             .keys()
             .any(|revision| match self.role_in(revision, component) {
-                Some(ComponentRole::Routed | ComponentRole::Static) => true,
+                Some(ComponentRole::Routed | ComponentRole::Static | ComponentRole::OnDemand) => {
+                    true
+                }
                 Some(ComponentRole::Worker | ComponentRole::Job(_) | ComponentRole::Template)
                 | None => false,
             })

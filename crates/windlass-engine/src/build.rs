@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ArtifactId, BuildId, CommitNumber, PackageId};
+use crate::configuration::Configuration;
+use crate::id::{ArtifactId, BuildId, CommitNumber, PackageId, ReleaseId, RevisionId};
 use crate::release::Deadline;
+use crate::strategy::Strategy;
 use crate::time::Timestamp;
 
 /// A build. Several releases may wait for one.
@@ -37,6 +39,49 @@ pub struct Build {
     pub updated_at: Timestamp,
     /// Commit that created it: older queued ones go first.
     pub created_commit: CommitNumber,
+    /// What its success does, in the same commit.
+    #[serde(default)]
+    pub on_built: Option<OnBuilt>,
+}
+
+/// What the success of a build does: its version is published and, where asked for, released.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OnBuilt {
+    /// Id of the version.
+    pub revision: RevisionId,
+    /// What it runs; the artifact is filled in when it is there.
+    pub configuration: Box<Configuration>,
+    /// The release that moves the app to it.
+    #[serde(default)]
+    pub release: Option<OnBuiltRelease>,
+}
+
+/// A release that the success of a build opens, unless the app runs a newer version by then.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OnBuiltRelease {
+    /// Its id.
+    pub release: ReleaseId,
+    /// How it proceeds. Where nothing runs yet it is instant.
+    pub strategy: Strategy,
+    /// Checks that hold it back.
+    #[serde(default)]
+    pub checks: AwaitedChecks,
+}
+
+/// Checks that hold back the release of a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AwaitedChecks {
+    /// There are none.
+    #[default]
+    None,
+    /// They have not concluded.
+    Awaited,
+    /// They have.
+    Concluded {
+        /// Whether well.
+        succeeded: bool,
+    },
 }
 
 /// What a build builds.

@@ -44,14 +44,18 @@ pub enum ComponentRole {
     Static,
     /// Started only by tasks that name it as their template.
     Template,
+    /// Files that the router serves itself, beside functions in one process that is started by
+    /// the first request that needs it and stopped when it is idle.
+    OnDemand,
 }
 
 impl ComponentRole {
-    /// Whether it has instances of its own.
+    /// Whether it has instances of its own, which releases move. Those on demand come and go
+    /// without them.
     pub fn runs_instances(self) -> bool {
         match self {
             Self::Routed | Self::Worker => true,
-            Self::Job(_) | Self::Static | Self::Template => false,
+            Self::Job(_) | Self::Static | Self::Template | Self::OnDemand => false,
         }
     }
 }
@@ -120,7 +124,7 @@ impl ComponentConfig {
     /// A component with the defaults of its role: routed ones are checked by their port.
     pub fn new(role: ComponentRole) -> Self {
         let kind = match role {
-            ComponentRole::Routed => HealthKind::Port,
+            ComponentRole::Routed | ComponentRole::OnDemand => HealthKind::Port,
             ComponentRole::Worker
             | ComponentRole::Job(_)
             | ComponentRole::Static

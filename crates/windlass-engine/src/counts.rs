@@ -47,9 +47,13 @@ pub fn counts(state: &AppState, component: &ComponentName) -> Counts {
     match state.role_of(component) {
         Some(ComponentRole::Routed) => routed(state, release, component),
         Some(ComponentRole::Worker) => workers::counts(state, release, component),
-        Some(ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template) | None => {
-            Counts::default()
-        }
+        Some(
+            ComponentRole::Job(_)
+            | ComponentRole::Static
+            | ComponentRole::OnDemand
+            | ComponentRole::Template,
+        )
+        | None => Counts::default(),
     }
 }
 
@@ -301,7 +305,13 @@ pub fn is_restored(state: &AppState, release: &Release, component: &ComponentNam
     };
     let needed = match state.role_in(base, component) {
         Some(ComponentRole::Routed | ComponentRole::Worker) => state.needed(release, component),
-        Some(ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template) | None => 0,
+        Some(
+            ComponentRole::Job(_)
+            | ComponentRole::Static
+            | ComponentRole::OnDemand
+            | ComponentRole::Template,
+        )
+        | None => 0,
     };
     if needed == 0 {
         return true;

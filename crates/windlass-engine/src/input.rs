@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::build::{BuildOutcome, BuildSource};
+use crate::build::{BuildOutcome, BuildSource, OnBuilt};
 use crate::configuration::Edit;
 use crate::id::{
     ArtifactId, BuildId, ComponentName, InstanceId, PackageId, PlanGeneration, ReleaseId,
@@ -13,6 +13,7 @@ use crate::id::{
 use crate::instance::RunExit;
 use crate::release::Urgency;
 use crate::strategy::Strategy;
+use crate::time::Uptime;
 
 /// What enters `transition`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,6 +38,27 @@ pub enum Input {
     CancelRelease(CancelCommand),
     /// Opens the manual gate of a release.
     ContinueRelease(ReleaseId),
+    /// Takes a release by stages to its last stage at once.
+    CompleteRelease(ReleaseId),
+    /// Gives a version that is known a host of its own.
+    Publish {
+        /// Which.
+        revision: RevisionId,
+    },
+    /// Takes a published version away: releases to it end, its instances too.
+    Withdraw {
+        /// Which.
+        revision: RevisionId,
+        /// Who.
+        by: String,
+        /// With which client.
+        client: Option<String>,
+    },
+    /// Has checks hold back the release that an unfinished build opens.
+    AwaitChecks {
+        /// Which build.
+        build: BuildId,
+    },
     /// Creates a build.
     CreateBuild(CreateBuildCommand),
     /// Cancels a build.
@@ -155,6 +177,8 @@ pub struct CreateBuildCommand {
     pub disk_mb: u64,
     /// Whether it ends with the last release that waits for it.
     pub for_releases: bool,
+    /// What its success does.
+    pub on_built: Option<OnBuilt>,
 }
 
 impl CreateBuildCommand {
@@ -167,6 +191,7 @@ impl CreateBuildCommand {
             memory_mb: 1024,
             disk_mb: 4096,
             for_releases: false,
+            on_built: None,
         }
     }
 }
@@ -247,6 +272,20 @@ pub enum Observation {
         release: ReleaseId,
         /// Microseconds.
         micros: u64,
+    },
+    /// A request waits for an instance on demand.
+    Demanded {
+        /// Of which version.
+        revision: RevisionId,
+        /// Which.
+        component: ComponentName,
+    },
+    /// An instance on demand has no request.
+    Idle {
+        /// Which.
+        instance: InstanceId,
+        /// Since when.
+        since: Uptime,
     },
     /// A build's run passed a phase or printed a line.
     BuildProgress {

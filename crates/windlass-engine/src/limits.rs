@@ -20,6 +20,10 @@ pub const CRASH_BACKOFF_MAX_MS: u64 = 16 * 60_000;
 pub const CRASHES_MAX: u32 = 200;
 /// Running time after which earlier crashes are forgotten, milliseconds.
 pub const CRASH_RESET_MS: u64 = 5 * 60_000;
+/// An instance on demand without a request for so long is stopped, milliseconds.
+pub const IDLE_LIMIT_MS: u64 = 60_000;
+/// Most published versions of one app: each is part of its document.
+pub const PUBLISHED_MAX: usize = 500;
 /// Most steps of a release.
 pub const STEPS_MAX: usize = 100;
 /// Most instances of one component.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::app::{AppState, RunState};
 use crate::build::BuildState;
-use crate::configuration::IngressRule;
+use crate::configuration::{ComponentRole, IngressRule};
 use crate::id::{BuildId, ComponentName, InstanceId, ReleaseId, RevisionId, TaskId};
 use crate::instance::InstancePhase;
 use crate::limits::SHARE_ALL;
@@ -27,6 +27,8 @@ pub struct Plan {
     pub jobs: Vec<(ReleaseId, ComponentName, Want)>,
     /// Shares per component that gets traffic.
     pub routes: BTreeMap<ComponentName, Vec<VersionShare>>,
+    /// Components on demand of every published version, with their routable instances.
+    pub published: BTreeMap<(RevisionId, ComponentName), Vec<InstanceId>>,
     /// Rules of paths that are in force.
     pub ingress: Vec<IngressRule>,
     /// When to look again, if nothing else happens.
@@ -123,6 +125,7 @@ pub fn plan(state: &AppState, now: Now) -> Plan {
                 (component, versions)
             })
             .collect(),
+        published: published(state),
         ingress: ingress(state),
         wake_at: wake_at(state, now),
     }
@@ -136,6 +139,7 @@ impl Plan {
             && self.tasks == other.tasks
             && self.builds == other.builds
             && self.jobs == other.jobs
+            && self.published == other.published
             && self.ingress == other.ingress
             && self.served().eq(other.served())
     }
@@ -175,6 +179,31 @@ impl Plan {
             sum == 0 || sum == u32::from(SHARE_ALL)
         })
     }
+}
+
+/// Routable instances of what is on demand in each published version.
+fn published(state: &AppState) -> BTreeMap<(RevisionId, ComponentName), Vec<InstanceId>> {
+    if state.run != RunState::Started {
+        return BTreeMap::new();
+    }
+    let mut published = BTreeMap::new();
+    for id in state.published.keys() {
+        let Some(revision) = state.revisions.get(id) else {
+            continue;
+        };
+        for (component, config) in &revision.configuration.components {
+            if config.role == ComponentRole::OnDemand {
+                published.insert((id.clone(), component.clone()), Vec::new());
+            }
+        }
+    }
+    for instance in state.instances.values().filter(|it| it.is_routable()) {
+        let key = (instance.revision.clone(), instance.component.clone());
+        if let Some(instances) = published.get_mut(&key) {
+            instances.push(instance.id);
+        }
+    }
+    published
 }
 
 /// The rules in force; none while nothing runs.

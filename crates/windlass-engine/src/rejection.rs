@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::id::{BuildId, ComponentName, ReleaseId, TaskId};
+use crate::build::BuildState;
+use crate::id::{BuildId, ComponentName, ReleaseId, RevisionId, TaskId};
 use crate::release::ReleaseState;
 use crate::task::TaskState;
 
@@ -39,6 +40,15 @@ pub enum Rejection {
     /// The build is unknown here (or long over).
     #[error("build {0} is not known to the engine any more")]
     UnknownBuild(BuildId),
+    /// The build is over.
+    #[error("the build is over, it can't be canceled")]
+    BuildNotCancelable {
+        /// Where it stands.
+        state: BuildState,
+    },
+    /// The version is unknown here.
+    #[error("version {0} is not known to the engine")]
+    UnknownRevision(RevisionId),
     /// A build that a release shall wait for is unknown here, or is over without an artifact.
     #[error("build {0} can't be waited for: it is over, or was never there")]
     NotAwaitable(BuildId),
@@ -95,6 +105,8 @@ pub enum InFlightConflict {
     UpdateComponent,
     /// Assigning the artifact.
     AssignArtifact,
+    /// Taking away the version that a cancel would restore.
+    WithdrawBase,
 }
 
 /// Which limit of an organization.

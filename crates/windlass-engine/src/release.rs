@@ -49,6 +49,9 @@ pub struct Release {
     pub deadline: Deadline,
     /// How its checks concluded, once they did.
     pub checks: Option<bool>,
+    /// Whether checks hold it back before it moves anything.
+    #[serde(default)]
+    pub awaits_checks: bool,
     /// When a timer gate opens.
     pub timer_until: Option<Uptime>,
     /// How it was canceled, or why it is being put back.

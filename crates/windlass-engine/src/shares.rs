@@ -51,7 +51,13 @@ pub fn shares(state: &AppState, component: &ComponentName) -> Vec<VersionShare> 
 type Routable = BTreeMap<RevisionId, Vec<InstanceId>>;
 type Weights = BTreeMap<RevisionId, u16>;
 
-/// Versions whose files the router serves itself: those of base and target.
+/// Whether a version answers without an instance that runs already: the router serves its files
+/// itself, or has it started.
+fn needs_no_instance(role: Option<ComponentRole>) -> bool {
+    matches!(role, Some(ComponentRole::Static | ComponentRole::OnDemand))
+}
+
+/// Versions that need no instance: those of base and target.
 fn static_versions<'a>(
     state: &'a AppState,
     component: &'a ComponentName,
@@ -63,8 +69,7 @@ fn static_versions<'a>(
     };
     let target = release.map(|release| &release.target);
     base.into_iter().chain(target).filter(move |revision| {
-        state.run == RunState::Started
-            && state.role_in(revision, component) == Some(ComponentRole::Static)
+        state.run == RunState::Started && needs_no_instance(state.role_in(revision, component))
     })
 }
 
@@ -175,7 +180,7 @@ fn step_share(
     routable: &Routable,
     others: &[&RevisionId],
 ) -> u16 {
-    if state.role_in(&release.target, component) == Some(ComponentRole::Static) {
+    if needs_no_instance(state.role_in(&release.target, component)) {
         return static_share(release);
     }
     let ready = count(routable, &release.target);

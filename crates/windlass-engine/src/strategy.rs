@@ -28,6 +28,41 @@ pub enum Strategy {
     Recreate,
     /// Everything new starts beside the old; traffic moves when all of it is routable.
     BlueGreen,
+    /// All traffic at once, to a version that needs nothing to be started.
+    Instant,
+    /// Rising shares of the traffic, each until its gate opens; the last one is all of it.
+    Stages(Vec<Stage>),
+}
+
+/// One stage of a release by stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Stage {
+    /// Share of the target, whole percent.
+    pub percent: u8,
+    /// What ends it.
+    pub gate: StageGate,
+}
+
+/// What ends a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageGate {
+    /// Nothing more: the last stage is over when it is reached.
+    Automatic,
+    /// A user continues.
+    Manual,
+    /// Time passes, milliseconds.
+    Timer(u64),
+}
+
+impl From<StageGate> for Gate {
+    fn from(gate: StageGate) -> Self {
+        match gate {
+            StageGate::Automatic => Self::Automatic,
+            StageGate::Manual => Self::Manual,
+            StageGate::Timer(span_ms) => Self::Timer(span_ms),
+        }
+    }
 }
 
 impl Strategy {
@@ -38,6 +73,8 @@ impl Strategy {
             Self::Canary { .. } => "canary",
             Self::Recreate => "recreate",
             Self::BlueGreen => "blue_green",
+            Self::Instant => "instant",
+            Self::Stages(_) => "stages",
         }
     }
 
@@ -47,7 +84,7 @@ impl Strategy {
             Self::Rolling { max_in_flight } | Self::Canary { max_in_flight, .. } => {
                 (*max_in_flight).max(1)
             }
-            Self::Recreate | Self::BlueGreen => u32::MAX,
+            Self::Recreate | Self::BlueGreen | Self::Instant | Self::Stages(_) => u32::MAX,
         }
     }
 }
@@ -139,6 +176,8 @@ pub struct Parts {
     pub before: bool,
     /// Whether it has jobs that run after traffic has moved.
     pub after: bool,
+    /// Whether checks have to conclude well before anything of it moves.
+    pub checks: bool,
 }
 
 impl Parts {
@@ -146,7 +185,7 @@ impl Parts {
     fn is_warm(&self, strategy: &Strategy) -> bool {
         match strategy {
             Strategy::Recreate => false,
-            Strategy::BlueGreen => true,
+            Strategy::BlueGreen | Strategy::Instant | Strategy::Stages(_) => true,
             // A job that runs after traffic has moved may still end badly.
             Strategy::Rolling { .. } | Strategy::Canary { .. } => self.keep_base_warm || self.after,
         }
@@ -159,6 +198,12 @@ impl Parts {
 /// has moved. Components without traffic follow at last.
 pub fn compile(strategy: &Strategy, parts: &Parts) -> Vec<Step> {
     let mut steps = Vec::new();
+    if parts.checks {
+        steps.push(Step {
+            gate: Gate::Checks,
+            ..whole_step(&parts.routed, |sizes| (0, sizes.base), Weight::Share(0))
+        });
+    }
     if parts.before {
         steps.push(Step {
             gate: Gate::Jobs(JobKind::PreDeploy),
@@ -179,11 +224,15 @@ pub fn compile(strategy: &Strategy, parts: &Parts) -> Vec<Step> {
             |sizes| (sizes.goal, sizes.base),
             Weight::Share(0),
         )),
-        Strategy::Rolling { .. } | Strategy::Recreate => {}
+        Strategy::Stages(stages) => {
+            steps.extend(stages.iter().map(|stage| stage_step(&parts.routed, *stage)));
+        }
+        Strategy::Rolling { .. } | Strategy::Recreate | Strategy::Instant => {}
     }
     let goal = |sizes: Sizes| (sizes.goal, 0);
     match strategy {
-        Strategy::BlueGreen => {
+        Strategy::Stages(stages) if stages.last().is_some_and(|last| last.percent >= 100) => {}
+        Strategy::BlueGreen | Strategy::Instant | Strategy::Stages(_) => {
             steps.push(whole_step(&parts.routed, goal, Weight::Share(SHARE_ALL)));
         }
         Strategy::Rolling { .. } | Strategy::Canary { .. } | Strategy::Recreate => {
@@ -248,6 +297,19 @@ fn whole_step(
         weight,
         gate: Gate::Automatic,
         old_first: false,
+    }
+}
+
+/// All of the target beside all of the base, with a share.
+fn stage_step(routed: &BTreeMap<ComponentName, Sizes>, stage: Stage) -> Step {
+    let share = u16::from(stage.percent.min(100)) * (SHARE_ALL / 100);
+    Step {
+        gate: stage.gate.into(),
+        ..whole_step(
+            routed,
+            |sizes| (sizes.goal, sizes.base),
+            Weight::Share(share),
+        )
     }
 }
 

@@ -12,6 +12,8 @@ mod edit;
 mod instances;
 mod lifecycle;
 mod observe;
+mod on_demand;
+mod published;
 mod quota;
 mod restoring;
 mod resume;
@@ -112,7 +114,16 @@ fn judge_finished(state: &AppState, input: &Input) -> Result<(), Rejection> {
             Some(state) => Err(Rejection::NotCancelable { state }),
             None => Ok(()),
         },
-        Input::ContinueRelease(release) => match ended(release) {
+        Input::CancelBuild { build, .. } => {
+            let mut builds = state.builds.iter();
+            match builds.find(|it| it.id == *build && it.is_finished()) {
+                Some(build) => Err(Rejection::BuildNotCancelable {
+                    state: build.state.clone(),
+                }),
+                None => Ok(()),
+            }
+        }
+        Input::ContinueRelease(release) | Input::CompleteRelease(release) => match ended(release) {
             Some(state) => Err(Rejection::NotContinuable { state }),
             None => Ok(()),
         },
@@ -132,8 +143,10 @@ fn judge_finished(state: &AppState, input: &Input) -> Result<(), Rejection> {
         | Input::Restart(_)
         | Input::RestartInstance(_)
         | Input::Deploy(_)
+        | Input::Publish { .. }
+        | Input::Withdraw { .. }
+        | Input::AwaitChecks { .. }
         | Input::CreateBuild(_)
-        | Input::CancelBuild { .. }
         | Input::RunTask(_)
         | Input::Delete { .. }
         | Input::Configure(_)
@@ -173,6 +186,10 @@ fn is_counted(input: &Input) -> bool {
         | Input::RestartInstance(_)
         | Input::CancelRelease(_)
         | Input::ContinueRelease(_)
+        | Input::CompleteRelease(_)
+        | Input::Publish { .. }
+        | Input::Withdraw { .. }
+        | Input::AwaitChecks { .. }
         | Input::CreateBuild(_)
         | Input::CancelBuild { .. }
         | Input::CancelTask(_)
@@ -211,6 +228,14 @@ impl Work {
             Input::Deploy(command) => self.deploy(command),
             Input::CancelRelease(command) => self.cancel_release(command),
             Input::ContinueRelease(release) => self.continue_release(release),
+            Input::CompleteRelease(release) => self.complete_release(release),
+            Input::Publish { revision } => self.publish(revision),
+            Input::Withdraw {
+                revision,
+                by,
+                client,
+            } => self.withdraw(revision, by, client.as_deref()),
+            Input::AwaitChecks { build } => self.await_checks(build),
             Input::CreateBuild(command) => self.create_build(command),
             Input::CancelBuild { build, by } => self.cancel_build(build, by),
             Input::RunTask(command) => self.run_task(command),
@@ -252,6 +277,7 @@ impl Work {
             .keys()
             .filter(|revision| {
                 self.state.base.as_ref() == Some(*revision)
+                    || self.state.published.contains_key(*revision)
                     || self.state.has_instances_of(revision)
                     || self.state.releases.iter().any(|release| {
                         !release.is_finalized()

@@ -87,6 +87,7 @@ mod tests {
             disk_mb: 4096,
             buildpacks: Vec::new(),
             created_by: None,
+            detail: None,
             metadata: Metadata::default(),
             stamps: Stamps::default(),
         };

@@ -113,8 +113,11 @@ pub(crate) fn of(release: &Release) -> Words {
 /// The word of a strategy.
 pub(crate) fn strategy(strategy: &Strategy) -> &'static str {
     match strategy {
-        // No deployment of this API is blue-green; rolling is the nearest word.
-        Strategy::Rolling { .. } | Strategy::BlueGreen => "rolling",
+        // No deployment of this API is any of the others; rolling is the nearest word.
+        Strategy::Rolling { .. }
+        | Strategy::BlueGreen
+        | Strategy::Instant
+        | Strategy::Stages(_) => "rolling",
         Strategy::Canary { .. } => "canary",
         Strategy::Recreate => "recreate",
     }

@@ -43,6 +43,10 @@ impl From<Rejection> for ApiError {
             Rejection::UnknownRelease(_) => Self::not_found("Deployment"),
             Rejection::UnknownTask(_) => Self::not_found("Task"),
             Rejection::UnknownBuild(_) | Rejection::NotAwaitable(_) => Self::not_found("Build"),
+            Rejection::BuildNotCancelable { .. } => {
+                Self::unprocessable("The build is over and therefore cannot be canceled")
+            }
+            Rejection::UnknownRevision(_) => Self::not_found("Revision"),
             Rejection::UnknownComponent(_) => Self::not_found("Process"),
             Rejection::UnknownInstance => Self::not_found("Instance"),
             Rejection::NotCancelable { state } => {
@@ -67,6 +71,9 @@ impl From<Rejection> for ApiError {
                 }
                 InFlightConflict::UpdateComponent => {
                     "Cannot update this process while a deployment is in flight."
+                }
+                InFlightConflict::WithdrawBase => {
+                    "Cannot delete what a deployment in flight may fall back on."
                 }
                 InFlightConflict::AssignArtifact => {
                     "Unable to assign current droplet while the app has a deployment in progress. \

@@ -184,7 +184,10 @@ fn other_process(
         revision: None,
         instances: match config.role {
             ComponentRole::Routed | ComponentRole::Worker => state.scale_of(name),
-            ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template => 0,
+            ComponentRole::Job(_)
+            | ComponentRole::Static
+            | ComponentRole::OnDemand
+            | ComponentRole::Template => 0,
         },
         stamps,
     }

@@ -101,6 +101,7 @@ mod tests {
             id: DestinationId::from(id),
             app: AppId::from(app),
             component: ComponentName::from("web"),
+            revision: None,
             weight,
             port: None,
             protocol: Protocol::Http1,

@@ -199,6 +199,7 @@ fn made(new: &NewDestination, id: DestinationId) -> Destination {
         id,
         app: new.app.clone(),
         component: new.component.clone(),
+        revision: None,
         weight: new.weight,
         port: new.port,
         protocol: new.protocol(),

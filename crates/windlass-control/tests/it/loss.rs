@@ -85,6 +85,7 @@ async fn a_build_that_waits_for_a_slot_goes_on_after_a_crash() {
         memory_mb: 64,
         disk_mb: 64,
         for_releases: false,
+        on_built: None,
     };
     let record = BuildRecord {
         id: BuildId::from("b1"),
@@ -98,6 +99,7 @@ async fn a_build_that_waits_for_a_slot_goes_on_after_a_crash() {
         disk_mb: 64,
         buildpacks: Vec::new(),
         created_by: None,
+        detail: None,
         metadata: Metadata::default(),
         stamps: Stamps::default(),
     };
@@ -320,6 +322,7 @@ async fn a_start_publishes_every_route() {
                         id: DestinationId::new(number.to_string()),
                         app: app.clone(),
                         component: "web".into(),
+                        revision: None,
                         weight: None,
                         port: None,
                         protocol: Protocol::Http1,

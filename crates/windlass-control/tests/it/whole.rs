@@ -282,6 +282,7 @@ async fn new_build(world: &World, id: &str) -> NewBuild {
             memory_mb: 64,
             disk_mb: 64,
             for_releases: true,
+            on_built: None,
         },
         record: BuildRecord {
             id: BuildId::from(id),
@@ -295,6 +296,7 @@ async fn new_build(world: &World, id: &str) -> NewBuild {
             disk_mb: 64,
             buildpacks: Vec::new(),
             created_by: None,
+            detail: None,
             metadata: Metadata::default(),
             stamps: Stamps::default(),
         },

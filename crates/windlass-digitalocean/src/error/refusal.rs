@@ -47,6 +47,10 @@ impl From<Rejection> for ApiError {
             Rejection::NotAwaitable(_) => {
                 Self::precondition_failed("a build of the deployment is over already")
             }
+            Rejection::BuildNotCancelable { .. } => {
+                Self::bad_request("the build is over and cannot be canceled")
+            }
+            Rejection::UnknownRevision(_) => Self::not_found("version"),
             Rejection::UnknownComponent(_) => Self::not_found("component"),
             Rejection::UnknownInstance => Self::not_found("instance"),
             Rejection::NotCancelable { state } => Self::bad_request(format!(

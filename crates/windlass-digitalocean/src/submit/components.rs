@@ -347,6 +347,7 @@ fn choose(
         disk_mb: BUILD_DISK_MB,
         buildpacks: Vec::new(),
         created_by: None,
+        detail: None,
         metadata: Metadata::default(),
         stamps: Stamps::default(),
     };
@@ -361,6 +362,7 @@ fn choose(
         memory_mb: BUILD_MEMORY_MB,
         disk_mb: BUILD_DISK_MB,
         for_releases: true,
+        on_built: None,
     };
     Ok(Chosen {
         artifact,
@@ -393,7 +395,9 @@ fn seal(
 
 fn kind(role: ComponentRole) -> ComponentKind {
     match role {
-        ComponentRole::Routed | ComponentRole::Template => ComponentKind::Service,
+        ComponentRole::Routed | ComponentRole::OnDemand | ComponentRole::Template => {
+            ComponentKind::Service
+        }
         ComponentRole::Worker => ComponentKind::Worker,
         ComponentRole::Static => ComponentKind::StaticSite,
         ComponentRole::Job(kind) => ComponentKind::Job(kind),

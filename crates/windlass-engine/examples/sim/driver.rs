@@ -477,6 +477,8 @@ pub(crate) fn run_ended_by(observation: &Observation) -> Option<Run> {
         | Observation::JobProgress { .. }
         | Observation::TaskStarted { .. }
         | Observation::ChecksConcluded { .. }
+        | Observation::Demanded { .. }
+        | Observation::Idle { .. }
         | Observation::Rebooted => None,
     }
 }

@@ -96,6 +96,7 @@ pub(crate) fn settings(random: &mut Random) -> AppSettings {
             CancelRestores::Artifact
         },
         releases_to_return_to: 0,
+        ..AppSettings::default()
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::tenancy::{Metadata, Stamps};
-use crate::id::{AppId, ComponentName, DestinationId, DomainId, OrganizationId, RouteId, SpaceId};
+use crate::id::{
+    AppId, ComponentName, DestinationId, DomainId, OrganizationId, RevisionId, RouteId, SpaceId,
+};
 
 /// A domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,9 @@ pub struct Destination {
     pub app: AppId,
     /// The routed component.
     pub component: ComponentName,
+    /// Published version that it leads to for ever; `None` = what the app runs.
+    #[serde(default)]
+    pub revision: Option<RevisionId>,
     /// Whole percent; `None` = equal parts.
     pub weight: Option<u8>,
     /// Port of the app that was asked for (shown only: instances have ports of their own).

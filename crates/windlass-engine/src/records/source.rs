@@ -179,6 +179,9 @@ pub struct BuildRecord {
     pub buildpacks: Vec<String>,
     /// Who asked.
     pub created_by: Option<UserId>,
+    /// What only the dialect needs, verbatim: nobody else reads it.
+    #[serde(default)]
+    pub detail: Option<Value>,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// Creation and change.

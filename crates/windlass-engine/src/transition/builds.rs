@@ -58,6 +58,7 @@ impl Work {
             created_at: self.now.wall,
             updated_at: self.now.wall,
             created_commit: self.now.commit,
+            on_built: command.on_built.clone(),
         };
         self.tell_build(&build.id, "created", "the build was created");
         self.state.builds.push(build);
@@ -140,10 +141,14 @@ impl Work {
             BuildOutcome::Canceled => ("canceled", "the build was canceled".to_owned()),
             BuildOutcome::Superseded => ("superseded", "a newer build took its place".to_owned()),
         };
+        let built = ended == BuildOutcome::Built;
         build.state = BuildState::Finished { outcome: ended };
         build.deadline = Deadline::Off;
         build.updated_at = now.wall;
         self.tell_build(id, kind, text);
+        if built {
+            self.publish_built(id);
+        }
     }
 
     pub(super) fn build_progress(&mut self, id: &BuildId, idle_ms: u64) {
@@ -251,7 +256,7 @@ impl Work {
         }
     }
 
-    fn tell_build(&mut self, id: &BuildId, kind: &'static str, text: impl Into<String>) {
+    pub(super) fn tell_build(&mut self, id: &BuildId, kind: &'static str, text: impl Into<String>) {
         self.tell(Subject::Build(id.clone()), kind, text);
     }
 }

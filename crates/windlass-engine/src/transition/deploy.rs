@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Work;
 use crate::app::{ConcurrencyPolicy, RunState};
-use crate::configuration::{ComponentRole, JobKind};
+use crate::configuration::{ComponentRole, Configuration, JobKind};
 use crate::id::{ComponentName, ReleaseId, RevisionId};
 use crate::input::{DeployCommand, IfStopped};
 use crate::limits;
@@ -19,7 +19,7 @@ pub(super) struct Base {
     pub(super) scale: BTreeMap<ComponentName, u32>,
     pub(super) was_routable: bool,
     pub(super) was_started: bool,
-    configuration_before: Option<crate::configuration::Configuration>,
+    configuration_before: Option<Configuration>,
 }
 
 impl Work {
@@ -36,6 +36,9 @@ impl Work {
         }
         check_sizes(command)?;
         let before = self.state.configuration.clone();
+        if self.state.published.contains_key(&command.revision) {
+            return self.deploy_published(command, before);
+        }
         for edit in &command.edits {
             self.state.configuration.apply(edit);
         }
@@ -59,6 +62,26 @@ impl Work {
             created_commit: self.now.commit,
         };
         self.state.revisions.insert(revision.id.clone(), revision);
+        self.open(command, base);
+        Ok(())
+    }
+
+    /// A version that is there already: the app's configuration becomes what it runs.
+    fn deploy_published(
+        &mut self,
+        command: &DeployCommand,
+        before: Configuration,
+    ) -> Result<(), Rejection> {
+        let Some(revision) = self.state.revisions.get(&command.revision) else {
+            return Err(Rejection::UnknownRevision(command.revision.clone()));
+        };
+        self.state.configuration = revision.configuration.clone();
+        let base = self.base_for_release(before);
+        self.open(command, base);
+        Ok(())
+    }
+
+    fn open(&mut self, command: &DeployCommand, base: Base) {
         for component in self.state.configuration.components.keys() {
             self.state.scale.entry(component.clone()).or_insert(0);
         }
@@ -66,7 +89,7 @@ impl Work {
         let id = release.id.clone();
         let at_once =
             self.state.run != RunState::Started && command.if_stopped == IfStopped::DeployAtOnce;
-        let waits = !at_once && self.must_wait();
+        let waits = !at_once && self.must_wait(&release.strategy);
         self.supersede_at_creation(&release, at_once, waits);
         self.tell_release(
             &id,
@@ -81,12 +104,11 @@ impl Work {
         } else if !waits {
             self.begin(&id);
         }
-        Ok(())
     }
 
     /// The base of a new release: of a train the first one's, beside a canceled one the same. One
     /// that only waits has moved nothing: beside it the base is what the app runs now.
-    fn base_for_release(&self, before: crate::configuration::Configuration) -> Base {
+    fn base_for_release(&self, before: Configuration) -> Base {
         let mut newest_first = self.state.releases.iter().rev();
         let active = newest_first
             .find(|release| release.is_in_flight() || release.is_restoring() && !release.relieved);
@@ -161,6 +183,13 @@ impl Work {
             let mut names = revision.configuration.components.keys();
             names.any(|name| is_routed(name) && self.state.scale_of(name) > 0)
         });
+        let needs_none = |revision: &Revision| {
+            let mut components = revision.configuration.components.values();
+            components.any(|config| config.role == ComponentRole::OnDemand)
+        };
+        if !has_routed && self.state.revisions.get(revision).is_some_and(needs_none) {
+            return self.state.run == RunState::Started;
+        }
         self.state.instances.values().any(|instance| {
             instance.revision == *revision
                 && instance.is_routable()
@@ -226,6 +255,7 @@ impl Work {
             jobs: Vec::new(),
             deadline: Deadline::Off,
             checks: None,
+            awaits_checks: false,
             timer_until: None,
             restore: None,
             error: None,
@@ -244,14 +274,22 @@ impl Work {
     }
 
     /// Whether the policy makes a new release wait.
-    fn must_wait(&self) -> bool {
+    fn must_wait(&self, strategy: &Strategy) -> bool {
         match self.state.policy {
             ConcurrencyPolicy::OneRunningNewestPending => {
                 self.state.releases.iter().any(|release| {
                     release.is_in_flight() || release.state == ReleaseState::Building
                 })
             }
-            ConcurrencyPolicy::SupersedeNow | ConcurrencyPolicy::ParallelBuilds { .. } => false,
+            // One after the other goes through its stages; what is instant takes over.
+            ConcurrencyPolicy::ParallelBuilds { .. } => {
+                matches!(strategy, Strategy::Stages(_))
+                    && self
+                        .state
+                        .in_flight()
+                        .is_some_and(|moving| matches!(moving.strategy, Strategy::Stages(_)))
+            }
+            ConcurrencyPolicy::SupersedeNow => false,
         }
     }
 
@@ -414,9 +452,10 @@ impl Work {
     }
 
     /// What the compiler of steps has to know.
-    fn parts(&self, release: &Release) -> Parts {
+    pub(super) fn parts(&self, release: &Release) -> Parts {
         let mut parts = Parts {
             keep_base_warm: self.state.settings.keep_base_warm,
+            checks: release.awaits_checks,
             ..Parts::default()
         };
         let configuration = |id: &crate::id::RevisionId| {
@@ -444,7 +483,10 @@ impl Work {
             match config.role {
                 ComponentRole::Routed => parts.routed.insert(name.clone(), sizes),
                 ComponentRole::Worker => parts.others.insert(name.clone(), sizes),
-                ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template => None,
+                ComponentRole::Job(_)
+                | ComponentRole::Static
+                | ComponentRole::OnDemand
+                | ComponentRole::Template => None,
             };
         }
         for (name, config) in base.into_iter().flat_map(|base| &base.components) {
@@ -489,9 +531,14 @@ impl Work {
 
 /// Refuses what is larger than the engine's limits.
 fn check_sizes(command: &DeployCommand) -> Result<(), Rejection> {
-    if let Strategy::Canary { weights, .. } = &command.strategy
-        && weights.len() > limits::STEPS_MAX
-    {
+    let steps = match &command.strategy {
+        Strategy::Canary { weights, .. } => weights.len(),
+        Strategy::Stages(stages) => stages.len(),
+        Strategy::Rolling { .. } | Strategy::Recreate | Strategy::BlueGreen | Strategy::Instant => {
+            1
+        }
+    };
+    if steps > limits::STEPS_MAX {
         return Err(Rejection::LimitExceeded {
             what: "steps",
             limit: limits::STEPS_MAX as u64,

@@ -12,7 +12,7 @@ use crate::release::Outcome;
 
 impl Work {
     pub(super) fn settle_instances(&mut self) -> bool {
-        let mut changed = false;
+        let mut changed = self.settle_on_demand();
         for component in self.state.components() {
             let wanted = counts(&self.state, &component);
             changed |= self.settle_component(&component, wanted);
@@ -58,6 +58,9 @@ impl Work {
         wanted: u32,
         grows: bool,
     ) -> bool {
+        if self.state.role_in(revision, component) == Some(ComponentRole::OnDemand) {
+            return false;
+        }
         let mut serving: Vec<(bool, u32, InstanceId)> = self
             .state
             .serving(revision, component)
@@ -110,6 +113,7 @@ impl Work {
             if instance.component != *component
                 || instance.is_ending()
                 || known.contains(&Some(&instance.revision))
+                || self.is_on_demand(instance)
             {
                 continue;
             }
@@ -140,7 +144,7 @@ impl Work {
     }
 
     /// Adds a slot at the lowest free index of its version.
-    fn add(&mut self, revision: &RevisionId, component: &ComponentName) {
+    pub(super) fn add(&mut self, revision: &RevisionId, component: &ComponentName) {
         let used: Vec<u32> = self
             .state
             .serving(revision, component)
@@ -309,8 +313,10 @@ impl Work {
 
     fn is_routed(&self, id: InstanceId) -> bool {
         self.state.instances.get(&id).is_some_and(|instance| {
-            self.state.role_in(&instance.revision, &instance.component)
-                == Some(ComponentRole::Routed)
+            matches!(
+                self.state.role_in(&instance.revision, &instance.component),
+                Some(ComponentRole::Routed | ComponentRole::OnDemand)
+            )
         })
     }
 }

@@ -73,10 +73,13 @@ impl Work {
                 }
             }
             Observation::ChecksConcluded { release, succeeded } => {
-                if let Some(release) = self.release_mut(release) {
-                    release.checks.get_or_insert(*succeeded);
-                }
+                self.checks_concluded(release, *succeeded);
             }
+            Observation::Demanded {
+                revision,
+                component,
+            } => self.demanded(revision, component),
+            Observation::Idle { instance, since } => self.idle(*instance, *since),
             Observation::Rebooted => self.rebooted(),
         }
     }
@@ -256,6 +259,17 @@ impl Work {
         self.state
             .instances
             .retain(|_, instance| !instance.is_ending() && !withdrawn.contains(&instance.revision));
+        // Nobody waits for what is on demand any more.
+        let on_demand: Vec<InstanceId> = self
+            .state
+            .instances
+            .values()
+            .filter(|instance| self.is_on_demand(instance))
+            .map(|instance| instance.id)
+            .collect();
+        for id in on_demand {
+            self.state.instances.remove(&id);
+        }
         if self.state.run != RunState::Started {
             self.state.instances.clear();
         }

@@ -40,6 +40,13 @@ pub fn usage(state: &AppState) -> Usage {
         RunState::Stopped if will_run => {}
         RunState::Stopped | RunState::Deleted => return used,
     }
+    for instance in state.instances.values() {
+        let config = config_of(state, Some(&instance.revision), &instance.component);
+        if let Some(config) = config.filter(|config| config.role == ComponentRole::OnDemand) {
+            used.instances += 1;
+            used.memory_mb += config.memory_mb;
+        }
+    }
     for component in state.components() {
         let at_rest = config_of(state, state.base.as_ref(), &component)
             .filter(|config| config.role.runs_instances())
@@ -95,7 +102,10 @@ fn peak(release: &Release, needed: u32, goal: u32, warm: bool) -> u32 {
     };
     let mut steps = match &release.strategy {
         Strategy::Recreate => return needed.max(goal),
-        Strategy::Rolling { .. } | Strategy::BlueGreen => Vec::new(),
+        Strategy::Rolling { .. }
+        | Strategy::BlueGreen
+        | Strategy::Instant
+        | Strategy::Stages(_) => Vec::new(),
         Strategy::Canary { weights, .. } if weights.is_empty() => vec![canary_counts(sizes, None)],
         Strategy::Canary { weights, .. } => weights
             .iter()
@@ -143,8 +153,10 @@ fn keeps_base_warm(state: &AppState, release: &Release, component: &ComponentNam
         return counts.is_some_and(|counts| counts.base_instances > 0);
     }
     let target = state.revisions.get(&release.target);
-    release.strategy == Strategy::BlueGreen
-        || state.settings.keep_base_warm
+    matches!(
+        release.strategy,
+        Strategy::BlueGreen | Strategy::Instant | Strategy::Stages(_)
+    ) || state.settings.keep_base_warm
         || target.is_some_and(|it| it.configuration.has_jobs(JobKind::PostDeploy))
 }
 
@@ -159,6 +171,17 @@ fn config_of<'a>(
 }
 
 impl Work {
+    /// Whether one more instance fits into what the organization has left.
+    pub(super) fn has_room_for(&self, revision: &RevisionId, component: &ComponentName) -> bool {
+        let memory_mb =
+            config_of(&self.state, Some(revision), component).map_or(0, |config| config.memory_mb);
+        self.ledgers.instances_left.is_none_or(|left| left >= 1)
+            && self
+                .ledgers
+                .memory_mb_left
+                .is_none_or(|left| left >= memory_mb)
+    }
+
     /// Refuses what would take more than the organization has left.
     pub(super) fn check_quota(&self, before: &AppState) -> Result<(), Rejection> {
         let (old, new) = (usage(before), usage(&self.state));

@@ -74,7 +74,7 @@ impl Work {
             .state
             .instances
             .values()
-            .filter(|i| i.revision == release.target)
+            .filter(|i| i.revision == release.target && !self.is_on_demand(i))
             .count();
         let jobs = release
             .jobs

@@ -44,9 +44,12 @@ impl Work {
 
     /// The newest waiting release begins when none is in flight any more.
     pub(super) fn start_pending(&mut self) -> bool {
-        if self.state.policy != ConcurrencyPolicy::OneRunningNewestPending
-            || self.state.run == RunState::Deleted
-        {
+        let waits = match self.state.policy {
+            ConcurrencyPolicy::OneRunningNewestPending
+            | ConcurrencyPolicy::ParallelBuilds { .. } => true,
+            ConcurrencyPolicy::SupersedeNow => false,
+        };
+        if !waits || self.state.run == RunState::Deleted {
             return false;
         }
         let busy = self

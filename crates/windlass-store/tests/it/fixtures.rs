@@ -137,6 +137,7 @@ pub(crate) fn route(id: &str, domain: &str, host: &str, apps: &[&str]) -> Route 
         id: DestinationId(format!("{id}-{app}")),
         app: (*app).into(),
         component: "web".into(),
+        revision: None,
         weight: Some(50),
         port: Some(8080),
         protocol: Protocol::Http2,
@@ -203,6 +204,7 @@ pub(crate) fn build(id: &str, app: &str) -> BuildRecord {
         disk_mb: 1024,
         buildpacks: vec!["binary".into()],
         created_by: Some("u1".into()),
+        detail: None,
         metadata: metadata(),
         stamps: stamps(21),
     }

@@ -40,6 +40,7 @@ fn release(strategy: Strategy) -> Release {
         restore: None,
         error: None,
         checks: None,
+        awaits_checks: false,
         created_at: Timestamp(1_000),
         updated_at: Timestamp(2_000),
         status_changed_at: Timestamp(3_000),

@@ -33,6 +33,7 @@ fn is_excused(commit: &Commit<'_>) -> bool {
     let by_input = match commit.input {
         Input::Stop
         | Input::Delete { .. }
+        | Input::Withdraw { .. }
         | Input::Restart(_)
         | Input::RestartInstance(_)
         | Input::Scale(_)
@@ -42,6 +43,9 @@ fn is_excused(commit: &Commit<'_>) -> bool {
         | Input::Deploy(_)
         | Input::CancelRelease(_)
         | Input::ContinueRelease(_)
+        | Input::CompleteRelease(_)
+        | Input::Publish { .. }
+        | Input::AwaitChecks { .. }
         | Input::CreateBuild(_)
         | Input::CancelBuild { .. }
         | Input::RunTask(_)

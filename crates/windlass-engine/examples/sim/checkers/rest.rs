@@ -62,7 +62,10 @@ fn only_the_base_runs(state: &AppState, history: &History) -> Held {
     for (component, config) in &revision.configuration.components {
         let wanted = match config.role {
             ComponentRole::Routed | ComponentRole::Worker => state.scale_of(component),
-            ComponentRole::Job(_) | ComponentRole::Static | ComponentRole::Template => 0,
+            ComponentRole::Job(_)
+            | ComponentRole::Static
+            | ComponentRole::OnDemand
+            | ComponentRole::Template => 0,
         };
         let is = state.routable(base, component);
         must(BASE, is == wanted, || {

@@ -274,7 +274,9 @@ pub(crate) fn is_late(state: &AppState, observation: &Observation) -> bool {
             .instances
             .get(instance)
             .is_none_or(|found| found.run != *run),
-        Observation::InstanceEmpty { instance, .. } => !state.instances.contains_key(instance),
+        Observation::InstanceEmpty { instance, .. } | Observation::Idle { instance, .. } => {
+            !state.instances.contains_key(instance)
+        }
         Observation::TaskStarted { task } | Observation::TaskExited { task, .. } => {
             state.task(task).is_none_or(Task::is_finished)
         }
@@ -290,6 +292,7 @@ pub(crate) fn is_late(state: &AppState, observation: &Observation) -> bool {
         | Observation::JobProgress { release, .. }
         | Observation::JobEnded { release, .. }
         | Observation::ChecksConcluded { release, .. } => state.release(release).is_none(),
+        Observation::Demanded { revision, .. } => !state.published.contains_key(revision),
         Observation::Rebooted => false,
     }
 }
