@@ -36,6 +36,13 @@ impl Work {
                 limit: limits::BUILDS_MAX as u64,
             });
         }
+        let published = self.state.published.len() + self.state.builds.len();
+        if command.on_built.is_some() && published >= limits::PUBLISHED_MAX {
+            return Err(Rejection::LimitExceeded {
+                what: "versions with a host of their own",
+                limit: limits::PUBLISHED_MAX as u64,
+            });
+        }
         if self.state.builds.iter().any(|b| b.id == command.build) {
             // The same input once more.
             return Ok(());
@@ -185,11 +192,10 @@ impl Work {
 
     /// Gives free slots to the oldest queued builds.
     pub(super) fn settle_builds(&mut self) -> bool {
-        let running = self
-            .state
-            .builds
-            .iter()
-            .filter(|build| build.holds_slot())
+        // A canceled build keeps its slot of the machine until its tree is gone, not that of its app.
+        let builds = self.state.builds.iter();
+        let running = builds
+            .filter(|build| build.state == BuildState::Running)
             .count();
         let own = match self.state.policy {
             ConcurrencyPolicy::ParallelBuilds { slots } => slots as usize,
@@ -200,8 +206,8 @@ impl Work {
         let shared = self
             .ledgers
             .build_slots_left
-            .map_or(usize::MAX, |left| running.saturating_add(left as usize));
-        let mut free = own.min(shared).saturating_sub(running);
+            .map_or(usize::MAX, |left| left as usize);
+        let mut free = own.saturating_sub(running).min(shared);
         let deadline = self.build_deadline();
         let wall = self.now.wall;
         let mut started = Vec::new();

@@ -146,6 +146,7 @@ impl Work {
             self.end_build(&build, BuildOutcome::Canceled, by);
         }
         self.state.base = None;
+        self.state.published.clear();
         self.tell_app("deleted", format!("the app was deleted by {by}"));
     }
 

@@ -84,22 +84,50 @@ fn of_a_branch_the_newest_queued_build_wins() {
 }
 
 #[test]
-fn a_canceled_build_frees_its_slot_when_its_tree_is_gone() {
+fn a_canceled_build_frees_the_slot_of_its_app_at_once() {
     let mut world = slots(1);
     world.build("b1", false);
     world.build("b2", false);
     cancel(&mut world, "b1");
-    assert!(is(&world, "b2", &BuildState::Queued));
+    assert!(is(&world, "b2", &BuildState::Running));
     // Its success comes too late.
     world.build_ended("b1", Some(BuildOutcome::Built));
     assert!(is(&world, "b1", &finished(BuildOutcome::Canceled)));
-    assert!(is(&world, "b2", &BuildState::Running));
     cancel(&mut world, "b2");
     let again = Input::CancelBuild {
         build: "b2".into(),
         by: "anna".to_owned(),
     };
     assert!(!world.input(&again), "a repeat changes nothing");
+}
+
+#[test]
+fn a_canceled_build_frees_the_slot_of_the_machine_when_its_tree_is_gone() {
+    let mut world = slots(1);
+    world.ledgers.build_slots_left = Some(1);
+    world.build("b1", false);
+    world.ledgers.build_slots_left = Some(0);
+    world.build("b2", false);
+    cancel(&mut world, "b1");
+    assert!(is(&world, "b2", &BuildState::Queued));
+    world.build_ended("b1", None);
+    assert!(is(&world, "b1", &finished(BuildOutcome::Canceled)));
+    world.ledgers.build_slots_left = Some(1);
+    world.tick(1);
+    assert!(is(&world, "b2", &BuildState::Running));
+}
+
+#[test]
+fn what_is_over_is_not_canceled() {
+    let mut world = slots(1);
+    world.build("b1", false);
+    world.build_ended("b1", Some(BuildOutcome::Built));
+    let input = Input::CancelBuild {
+        build: "b1".into(),
+        by: "anna".to_owned(),
+    };
+    let refused = world.refused(&input);
+    assert!(matches!(refused, Rejection::BuildNotCancelable { .. }));
 }
 
 #[test]

@@ -7,8 +7,8 @@ mod sight;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::app::{AppSettings, AppState, ConcurrencyPolicy};
-use crate::build::Build;
-use crate::configuration::{ComponentConfig, ComponentRole, Edit};
+use crate::build::{AwaitedChecks, Build, BuildOutcome, OnBuilt, OnBuiltRelease};
+use crate::configuration::{ComponentConfig, ComponentRole, Configuration, Edit};
 use crate::id::{AppId, CommitNumber, ComponentName, ReleaseId, RevisionId, TaskId};
 use crate::input::{
     CancelCommand, CreateBuildCommand, DeployCommand, EditCommand, IfStopped, Input, Observation,
@@ -98,6 +98,25 @@ impl World {
             builds: BTreeMap::new(),
             told: Vec::new(),
         }
+    }
+
+    /// An app without anything of its own yet, whose builds publish their versions.
+    pub(super) fn publishing(slots: u32) -> Self {
+        let policy = ConcurrencyPolicy::ParallelBuilds { slots };
+        let mut world = Self::empty(policy);
+        let settings = AppSettings::default();
+        world.state = AppState::started(AppId::from("app"), policy, settings);
+        world
+    }
+
+    /// Builds version `number`: build `bN` of version `vN`, released as `rN` if asked for.
+    pub(super) fn version(&mut self, number: u32, strategy: Option<Strategy>) {
+        self.input(&Input::CreateBuild(version_of(number, strategy)));
+    }
+
+    /// The build of version `number` succeeds.
+    pub(super) fn built(&mut self, number: u32) {
+        self.build_ended(&format!("b{number}"), Some(BuildOutcome::Built));
     }
 
     /// A stopped app with a web component of `instances` and artifact `a1`.
@@ -284,6 +303,26 @@ impl World {
     pub(super) fn task(&mut self, id: &str) {
         self.input(&task_of(id));
     }
+}
+
+/// The build of a version that is released by `strategy`, if any.
+pub(super) fn version_of(number: u32, strategy: Option<Strategy>) -> CreateBuildCommand {
+    let mut configuration = Configuration::default();
+    let config = ComponentConfig::new(ComponentRole::OnDemand);
+    configuration.components.insert("site".into(), config);
+    let build = format!("b{number}").into();
+    let artifact = format!("a{number}").into();
+    let mut command = CreateBuildCommand::of_package(build, "p".into(), artifact);
+    command.on_built = Some(OnBuilt {
+        revision: format!("v{number}").into(),
+        configuration: Box::new(configuration),
+        release: strategy.map(|strategy| OnBuiltRelease {
+            release: format!("r{number}").into(),
+            strategy,
+            checks: AwaitedChecks::None,
+        }),
+    });
+    command
 }
 
 pub(super) fn task_of(id: &str) -> Input {

@@ -65,6 +65,14 @@ impl World {
         true
     }
 
+    /// A request waits for the site of a version.
+    pub(in crate::transition::tests) fn demand(&mut self, revision: &str) -> bool {
+        self.observe(Observation::Demanded {
+            revision: revision.into(),
+            component: "site".into(),
+        })
+    }
+
     /// Readiness of all running instances of a version.
     pub(in crate::transition::tests) fn ready(&mut self, revision: &str, routable: bool) {
         let running = self.instances_where(|i| {
