@@ -38,6 +38,7 @@ pub use zip_tree::zip_tree;
 
 pub(crate) use name::EntryPath;
 pub(crate) use tree::TreeWriter;
+pub(crate) use untar::untar_gz_into;
 pub(crate) use unzip::unzip_into;
 pub(crate) use walk::{Found, FoundKind, walk};
 

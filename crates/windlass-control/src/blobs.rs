@@ -8,6 +8,7 @@ mod digest;
 mod read;
 mod resources;
 mod sweep;
+mod upload;
 mod write;
 
 use std::fs::{self, DirBuilder};
@@ -20,6 +21,7 @@ pub use digest::{BadDigest, Digest, Sha1Digest};
 pub use read::VerifiedReader;
 pub use resources::{Resources, ResourcesLimits};
 pub use sweep::{BlobEntry, Collected};
+pub use upload::{FileUpload, FileUploadError};
 pub use write::{AsyncBlobWriter, BlobWriter, Stored};
 
 /// How much a store may hold.

@@ -41,6 +41,7 @@ struct Inner {
     tenancy: Tenancy,
     blobs: Blobs,
     resources: Resources,
+    files: Resources,
     buildpacks: Buildpacks,
     sources: Sources,
     droplets: Droplets,
@@ -128,6 +129,8 @@ impl Control {
             Blobs::open(data.join("blobs"), BlobLimits::default()).map_err(Error::internal)?;
         let resources = Resources::open(data.join("resources"), ResourcesLimits::default())
             .map_err(Error::internal)?;
+        let files = Resources::open(data.join("files"), ResourcesLimits::UPLOADED)
+            .map_err(Error::internal)?;
         let buildpacks = Buildpacks::install(data.join("buildpacks")).map_err(Error::internal)?;
         let droplets = Droplets::open(blobs.clone(), data.join("droplets"), &parts.boot_id)
             .map_err(Error::internal)?;
@@ -165,6 +168,7 @@ impl Control {
             settings,
             blobs,
             resources,
+            files,
             buildpacks,
             droplets,
             routes,
@@ -213,6 +217,11 @@ impl Control {
     /// Files that clients need not send again.
     pub fn resources(&self) -> &Resources {
         &self.inner.resources
+    }
+
+    /// Files that clients upload one by one, by organization.
+    pub(crate) fn files(&self) -> &Resources {
+        &self.inner.files
     }
 
     /// The buildpacks.

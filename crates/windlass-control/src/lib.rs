@@ -41,6 +41,7 @@ mod runtimes;
 pub mod secrets;
 pub mod services;
 pub mod settings;
+pub mod source_files;
 pub mod sources;
 pub mod staging;
 mod start;

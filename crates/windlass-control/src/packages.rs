@@ -30,7 +30,7 @@ use crate::tenancy::{By, Subject, put_event, put_operation};
 /// wait for their turn.
 const UPLOADS_CHECKED_AT_ONCE: usize = 2;
 
-static CHECKING: Semaphore = Semaphore::const_new(UPLOADS_CHECKED_AT_ONCE);
+pub(crate) static CHECKING: Semaphore = Semaphore::const_new(UPLOADS_CHECKED_AT_ONCE);
 
 /// The bits of an upload on their way to the blobs. Dropped, nothing of them stays.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl Control {
                 limits: ArchiveLimits::default(),
             };
             assemble_package(control.blobs(), control.resources(), &upload, &scratch)
-                .map_err(assemble_error)
+                .map_err(|error| assemble_error(error, "bits"))
         })
         .await
         .map_err(Error::internal)??;
@@ -382,13 +382,13 @@ pub(crate) fn blob_error(error: BlobError) -> Error {
     }
 }
 
-fn assemble_error(error: AssembleError) -> Error {
+pub(crate) fn assemble_error(error: AssembleError, field: &str) -> Error {
     if let AssembleError::Blob(error) = error {
         return blob_error(error);
     }
     if error.is_refusal() {
         Error::Invalid {
-            field: "bits".to_owned(),
+            field: field.to_owned(),
             reason: error.to_string(),
         }
     } else {

@@ -8,6 +8,7 @@
 //! [`launch_command`] is the other end: how a process of a droplet is started.
 
 mod assemble;
+mod assemble_files;
 mod build_command;
 mod buildpacks;
 mod collect;
@@ -29,6 +30,7 @@ mod languages;
 mod whole;
 
 pub use assemble::{AssembleError, Package, PackageUpload, Resource, assemble_package};
+pub use assemble_files::{FileContent, FilesError, SourceFile, SourceFiles, assemble_files};
 pub use buildpacks::{BUILT_IN, BuildpackError, Buildpacks};
 pub use collect::{CollectError, StagedDroplet, collect, fetched_commit};
 pub use droplets::Droplets;

@@ -27,6 +27,18 @@ pub fn extract_tar_gz(
     destination: &Path,
     options: ExtractOptions,
 ) -> Result<Extracted, ArchiveError> {
+    let mut tree = TreeWriter::new(destination, options)?;
+    untar_gz_into(archive, packed_bytes, &mut tree, &options)?;
+    tree.finish()
+}
+
+/// Unpacks a gzip-compressed tar into a tree that takes other files too.
+pub(crate) fn untar_gz_into(
+    archive: impl Read,
+    packed_bytes: u64,
+    tree: &mut TreeWriter,
+    options: &ExtractOptions,
+) -> Result<(), ArchiveError> {
     let limits = &options.limits;
     let by_ratio = packed_bytes
         .saturating_mul(limits.ratio)
@@ -39,7 +51,7 @@ pub fn extract_tar_gz(
         left_bytes: by_ratio.min(by_total),
         exceeded: Rc::clone(&exceeded),
     };
-    extract(reader, destination, options).map_err(|error| {
+    untar_into(reader, tree, options).map_err(|error| {
         // The tar reader only says that it could not read on.
         if !exceeded.get() {
             error
@@ -70,7 +82,9 @@ pub fn extract_tar(
         exceeded: Rc::clone(&exceeded),
     };
     let limit_bytes = limits.total_bytes;
-    extract(reader, destination, options).map_err(|error| {
+    let mut tree = TreeWriter::new(destination, options)?;
+    let whole = untar_into(reader, &mut tree, &options).and_then(|()| tree.finish());
+    whole.map_err(|error| {
         if exceeded.get() {
             ArchiveError::Whole(Refusal::TooManyBytes { limit_bytes })
         } else {
@@ -79,12 +93,11 @@ pub fn extract_tar(
     })
 }
 
-fn extract(
+fn untar_into(
     reader: impl Read,
-    destination: &Path,
-    options: ExtractOptions,
-) -> Result<Extracted, ArchiveError> {
-    let mut tree = TreeWriter::new(destination, options)?;
+    tree: &mut TreeWriter,
+    options: &ExtractOptions,
+) -> Result<(), ArchiveError> {
     let mut archive = Archive::new(reader);
     // Raw: the library would read a "long name" of any size into memory.
     let entries = archive
@@ -98,9 +111,9 @@ fn extract(
             continue;
         }
         let extension = std::mem::take(&mut extension);
-        add(entry, extension, &mut tree, &options)?;
+        add(entry, extension, tree, options)?;
     }
-    tree.finish()
+    Ok(())
 }
 
 fn add(

@@ -7,6 +7,8 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use sha1::{Digest as _, Sha1};
@@ -25,6 +27,15 @@ pub struct ResourcesLimits {
     pub total_bytes: u64,
 }
 
+impl ResourcesLimits {
+    /// For files that clients upload one by one: up to 1 GiB a file, 8 GiB in all.
+    pub const UPLOADED: Self = Self {
+        min_file_bytes: 0,
+        max_file_bytes: 1024 * 1024 * 1024,
+        total_bytes: 8 * 1024 * 1024 * 1024,
+    };
+}
+
 impl Default for ResourcesLimits {
     /// 64 KiB to 512 MiB a file, 4 GiB in all.
     fn default() -> Self {
@@ -37,11 +48,14 @@ impl Default for ResourcesLimits {
     }
 }
 
-/// The known files: `<root>/<scope>/<SHA-1>`.
+/// The known files: `<root>/<scope>/<SHA-1>`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Resources {
     root: PathBuf,
-    limits: ResourcesLimits,
+    pub(super) limits: ResourcesLimits,
+    /// Bytes of all files, and of those being uploaded as they grow: so that the files are listed
+    /// only when some have to go.
+    pub(super) used_bytes: Arc<AtomicU64>,
 }
 
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -52,9 +66,15 @@ impl Resources {
     pub fn open(root: impl Into<PathBuf>, limits: ResourcesLimits) -> Result<Self, BlobError> {
         let root = root.into();
         private_directory(&root)?;
-        let resources = Self { root, limits };
+        let resources = Self {
+            root,
+            limits,
+            used_bytes: Arc::default(),
+        };
         for file in resources.files()? {
-            if !file.is_whole {
+            if file.is_whole {
+                resources.count(file.size_bytes);
+            } else {
                 remove(&file.path)?;
             }
         }
@@ -63,15 +83,17 @@ impl Resources {
 
     /// Whether a file of this SHA-1 and size is known in the scope. Marks it as used.
     pub fn knows(&self, scope: &str, sha1: &Sha1Digest, size_bytes: u64) -> bool {
+        self.knows_any(scope, sha1, Some(size_bytes))
+    }
+
+    /// The same for a client that may not say the size.
+    pub fn knows_any(&self, scope: &str, sha1: &Sha1Digest, size_bytes: Option<u64>) -> bool {
         let Some(path) = self.path(scope, sha1) else {
             return false;
         };
+        let fits = |found| size_bytes.is_none_or(|size_bytes| size_bytes == found);
         match File::options().append(true).open(path) {
-            Ok(file)
-                if file
-                    .metadata()
-                    .is_ok_and(|metadata| metadata.len() == size_bytes) =>
-            {
+            Ok(file) if file.metadata().is_ok_and(|it| fits(it.len())) => {
                 // So that it is not the next to go, between the question and the upload.
                 let _ = file.set_modified(SystemTime::now());
                 true
@@ -93,7 +115,8 @@ impl Resources {
         let found = copy_hashed(&mut file, &mut std::io::sink())
             .map_err(|error| BlobError::io("read", &path, error))?;
         if found != *sha1 {
-            remove(&path)?;
+            let size_bytes = file.metadata().map_or(0, |metadata| metadata.len());
+            self.forget(&path, size_bytes)?;
             return Ok(None);
         }
         let file = File::open(&path).map_err(|error| BlobError::io("open", &path, error))?;
@@ -113,7 +136,10 @@ impl Resources {
                 && (self.limits.min_file_bytes..=self.limits.max_file_bytes).contains(&size_bytes)
             {
                 let mut content = found.open()?;
-                new += u64::from(add(&scope_directory, &mut content)?);
+                if add(&scope_directory, &mut content)? {
+                    self.count(size_bytes);
+                    new += 1;
+                }
             }
             Ok(())
         })?;
@@ -121,7 +147,11 @@ impl Resources {
         Ok(new)
     }
 
-    fn shrink(&self) -> Result<(), BlobError> {
+    /// Removes the files not used for longest, when all together are too many.
+    pub(super) fn shrink(&self) -> Result<(), BlobError> {
+        if self.used_bytes.load(Ordering::Relaxed) <= self.limits.total_bytes {
+            return Ok(());
+        }
         let mut files = self.files()?;
         files.retain(|file| file.is_whole);
         files.sort_by_key(|file| file.used_at);
@@ -130,9 +160,27 @@ impl Resources {
             if total_bytes <= self.limits.total_bytes {
                 break;
             }
-            remove(&file.path)?;
+            self.forget(&file.path, file.size_bytes)?;
             total_bytes -= file.size_bytes;
         }
+        Ok(())
+    }
+
+    pub(super) fn count(&self, bytes: u64) {
+        self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn discount(&self, bytes: u64) {
+        let _ = self
+            .used_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                Some(used.saturating_sub(bytes))
+            });
+    }
+
+    fn forget(&self, path: &Path, size_bytes: u64) -> Result<(), BlobError> {
+        remove(path)?;
+        self.discount(size_bytes);
         Ok(())
     }
 
@@ -158,12 +206,12 @@ impl Resources {
         Ok(files)
     }
 
-    fn path(&self, scope: &str, sha1: &Sha1Digest) -> Option<PathBuf> {
+    pub(super) fn path(&self, scope: &str, sha1: &Sha1Digest) -> Option<PathBuf> {
         Some(self.scope_directory(scope)?.join(sha1.to_string()))
     }
 
     /// `None` when the scope cannot be the name of a directory: nothing is known there.
-    fn scope_directory(&self, scope: &str) -> Option<PathBuf> {
+    pub(super) fn scope_directory(&self, scope: &str) -> Option<PathBuf> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let fits = !scope.is_empty() && scope.len() <= SCOPE_CHARS && scope.chars().all(plain);
         fits.then(|| self.root.join(scope))
