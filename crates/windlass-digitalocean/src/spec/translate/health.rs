@@ -47,8 +47,10 @@ pub(super) fn of_service(
             start_timeout_secs: Some(start.max(window_secs(Some(spec), &LIVENESS))),
             ..check_of(spec, &LIVENESS)
         },
+        // The delay before the first check is a liveness check's: a port may listen at once.
         None => HealthCheck {
             start_timeout_secs: Some(start),
+            initial_delay_secs: Some(u64::from(READINESS.initial_delay_secs)),
             ..check_of(&HealthCheckSpec::default(), &LIVENESS)
         },
     }

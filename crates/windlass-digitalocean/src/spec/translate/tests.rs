@@ -127,6 +127,7 @@ fn a_service_runs_as_it_says() {
     assert_eq!(readiness.failure_threshold, Some(3));
     // No liveness check: the port, within the time of the readiness check.
     assert_eq!(config.health.kind, HealthKind::Port);
+    assert_eq!(config.health.initial_delay_secs, Some(0));
     assert_eq!(config.health.start_timeout_secs, Some(30));
     assert_eq!(config.health.failure_threshold, Some(18));
 }
