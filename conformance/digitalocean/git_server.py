@@ -53,8 +53,12 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in headers:
             self.send_header(name, value)
         self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        try:
+            self.end_headers()
+            self.wfile.write(content)
+        except ConnectionError:
+            # Who fetched was canceled meanwhile.
+            self.close_connection = True
 
     def log_message(self, *_):
         pass

@@ -21,7 +21,8 @@ from cloudfoundry_client.v3.apps import AppManager
 from cloudfoundry_client.v3.entities import EntityManager, ToManyRelationship, ToOneRelationship
 from cloudfoundry_client.v3.packages import PackageType
 
-from steps import Difference, equal, fail, holds, refused, step, wait_for
+from refusal import refused
+from steps import Difference, equal, holds, run, step, wait_for
 
 ENV = os.environ
 API = ENV["WINDLASS_CF_API"]
@@ -502,9 +503,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Exception as exception:
-        if os.environ.get("SESSION_TRACE"):
-            raise
-        fail(exception)
+    run(main)
