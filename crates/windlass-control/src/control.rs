@@ -123,7 +123,7 @@ impl Control {
     /// [`Error::Internal`] when something of the data directory can't be used.
     pub async fn open(settings: ControlSettings, parts: Parts) -> Result<Self, Error> {
         let data = settings.data_dir.clone();
-        clock::test::in_directory(&data);
+        windlass_clock::follow(&data);
         crate::packages::remove_interrupted_uploads(&data)?;
         let blobs =
             Blobs::open(data.join("blobs"), BlobLimits::default()).map_err(Error::internal)?;

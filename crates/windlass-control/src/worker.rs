@@ -138,7 +138,7 @@ async fn run(control: Control, app: AppId, notify: Arc<Notify>) {
             };
             tokio::select! {
                 () = notify.notified() => {}
-                () = clock::sleep(pause) => {}
+                () = windlass_clock::task::sleep(pause) => {}
             }
         }
     }

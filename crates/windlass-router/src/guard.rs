@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use windlass_clock::task::{Instant, Sleep, sleep, sleep_until};
 
 use crate::framing::{BodyFollower, HeadLimits, Refusal, check_head, head_end};
 
@@ -241,7 +241,7 @@ impl<S> Guard<S> {
             };
             let timer = self
                 .read_timer
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
             // A timer that is set too early is set again when it fires; one
             // that is set too late would let a slow head through.
             if timer.deadline() > deadline {
@@ -365,7 +365,7 @@ impl<S: AsyncWrite + Unpin> Guard<S> {
         let limit = self.limits.stall_time;
         let timer = self
             .write_timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+            .get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
@@ -417,7 +417,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         }
         let timer = this
             .read_timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER_TIME)));
+            .get_or_insert_with(|| Box::pin(sleep(LINGER_TIME)));
         if this.lingered_bytes == 0 {
             timer.as_mut().reset(Instant::now() + LINGER_TIME);
             this.lingered_bytes = 1;

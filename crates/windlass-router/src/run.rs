@@ -183,7 +183,7 @@ async fn route(config: RouterConfig, stop: impl Future<Output = ()>) -> Result<(
 /// Waits until all connections have ended, or the time is over.
 async fn drain(places: &Semaphore, count: usize, limit: Duration) {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
-    if tokio::time::timeout(limit, places.acquire_many(count))
+    if windlass_clock::task::timeout(limit, places.acquire_many(count))
         .await
         .is_err()
     {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use windlass_clock::task::Instant;
 
 use crate::table::Upstream;
 

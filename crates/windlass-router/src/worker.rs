@@ -369,7 +369,8 @@ async fn idle(connection: &ClientConnection, idle_time: Duration) {
             return;
         }
         // A little more, so that rounding makes no tight loop.
-        tokio::time::sleep(idle_time.saturating_sub(idle) + Duration::from_millis(1)).await;
+        windlass_clock::task::sleep(idle_time.saturating_sub(idle) + Duration::from_millis(1))
+            .await;
     }
 }
 

@@ -75,6 +75,9 @@ fn run(run_dir: &Path) -> io::Result<ExitCode> {
     prctl::set_dumpable(false)?;
     prctl::set_child_subreaper(true)?;
     std::env::set_current_dir(run_dir)?;
+    if let Some(data_dir) = prepare::data_dir(&spec) {
+        windlass_clock::follow(&data_dir);
+    }
 
     let mut state = RunState::launching(&spec);
     let mut log = LogWriter::open(&spec.log_dir, spec.log, spec.log_number)?;

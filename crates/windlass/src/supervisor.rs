@@ -12,7 +12,7 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use windlass_clock::task::Instant;
 
 use crate::ca::Certificates;
 use crate::output::Output;
@@ -114,6 +114,7 @@ pub async fn run(start: Start) -> Result<Ended, SupervisorError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(system("watch signals"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(system("watch signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch signals"))?;
+    windlass_clock::follow(&settings.data_dir);
     // Trees whose shim was killed come to us, not to init.
     prctl::set_child_subreaper(true).map_err(|errno| SupervisorError::System {
         what: "adopt orphans",
@@ -167,7 +168,7 @@ pub async fn run(start: Start) -> Result<Ended, SupervisorError> {
             _ = hangup.recv() => supervisor.end_roles("SIGHUP: instances go on running"),
             _ = interrupt.recv() => supervisor.stop_all().await,
             _ = orphan_tick.tick() => supervisor.sweep(),
-            () = tokio::time::sleep_until(due) => supervisor.deadline_passed(),
+            () = windlass_clock::task::sleep_until(due) => supervisor.deadline_passed(),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Sleep;
+use windlass_clock::task::{Sleep, sleep};
 
 use super::exchange::{End, Exchange};
 use super::files::FileBody;
@@ -286,7 +286,7 @@ impl Stall {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let limit = self.limit;
         self.timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)))
+            .get_or_insert_with(|| Box::pin(sleep(limit)))
             .as_mut()
             .poll(cx)
     }

@@ -143,7 +143,7 @@ impl Attempts<'_> {
         let fate = request.body().fate();
         let limit = self.worker.shared.limits.response_time;
         let sending = connection.sender.try_send_request(request);
-        let Ok(sent) = tokio::time::timeout(limit, sending).await else {
+        let Ok(sent) = windlass_clock::task::timeout(limit, sending).await else {
             self.exchange.attempt_failed();
             return Err(Next::GiveUp(Answer::EndpointTimeout));
         };

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
+use windlass_clock::task::{Instant, timeout_at};
 
 use super::Look;
 use super::answer::Answer;
@@ -88,10 +88,7 @@ pub(super) async fn choose(
                 _place: taken,
             });
         }
-        if tokio::time::timeout_at(began + limit, switched)
-            .await
-            .is_err()
-        {
+        if timeout_at(began + limit, switched).await.is_err() {
             return Err(Answer::NoEndpoints);
         }
     }

@@ -1,6 +1,8 @@
 //! How fast a run may write to its log.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use windlass_clock::thread::Instant;
 
 /// Pause between two announcements of what was dropped.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);

@@ -5,9 +5,10 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::eventfd::EventFd;
+use windlass_clock::thread::{Instant, look, sleep};
 
 use crate::observation::PortCheck;
 use crate::ports::{self, Listener};
@@ -67,7 +68,7 @@ impl EventSender {
 /// Polls quickly until it counts as passed, then at the interval. Ends after its last event.
 pub(super) fn watch_health(check: &HealthCheck, target: Target, events: &EventSender) {
     let limit = Duration::from_millis(check.invocation_timeout_ms.max(1));
-    std::thread::sleep(Duration::from_millis(check.patience.initial_delay_ms));
+    sleep(Duration::from_millis(check.patience.initial_delay_ms));
     let deadline = Instant::now() + Duration::from_millis(check.start_timeout_ms);
     let mut pause = MIN_PAUSE;
     let mut passed = 0;
@@ -88,12 +89,12 @@ pub(super) fn watch_health(check: &HealthCheck, target: Target, events: &EventSe
             }
             Err(_) => passed = 0,
         }
-        std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
+        sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
         pause = (pause * 2).min(MAX_PAUSE);
     }
     let mut failed = 0;
     loop {
-        std::thread::sleep(Duration::from_millis(check.interval_ms.max(1)));
+        sleep(Duration::from_millis(check.interval_ms.max(1)));
         match invoke(&check.kind, target, limit) {
             Ok(_) => failed = 0,
             Err(text) => {
@@ -111,7 +112,7 @@ pub(super) fn watch_health(check: &HealthCheck, target: Target, events: &EventSe
 pub(super) fn watch_readiness(check: &ReadinessCheck, target: Target, events: &EventSender) {
     let limit = Duration::from_millis(check.invocation_timeout_ms.max(1));
     let interval = Duration::from_millis(check.interval_ms.max(1));
-    std::thread::sleep(Duration::from_millis(check.patience.initial_delay_ms));
+    sleep(Duration::from_millis(check.patience.initial_delay_ms));
     let mut is_ready = false;
     let mut pause = MIN_PAUSE;
     let (mut before, mut in_a_row) = (false, 0u32);
@@ -141,7 +142,7 @@ pub(super) fn watch_readiness(check: &ReadinessCheck, target: Target, events: &E
         } else {
             (pause * 2).min(MAX_PAUSE).min(interval)
         };
-        std::thread::sleep(pause);
+        sleep(pause);
     }
 }
 
@@ -197,6 +198,7 @@ fn ask(mut stream: TcpStream, path: &str, port: u16, deadline: Instant) -> io::R
             Ok(left)
         }
     };
+    // The kernel takes this little at once: no wait that has to look at the clock.
     stream.set_write_timeout(Some(left()?))?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: windlass-healthcheck\r\n\
@@ -206,10 +208,13 @@ fn ask(mut stream: TcpStream, path: &str, port: u16, deadline: Instant) -> io::R
     let mut head = Vec::new();
     let mut buffer = [0; 256];
     while !head.contains(&b'\n') && head.len() < MAX_STATUS_LINE_BYTES {
-        stream.set_read_timeout(Some(left()?))?;
-        match stream.read(&mut buffer)? {
-            0 => break,
-            length => head.extend_from_slice(&buffer[..length]),
+        stream.set_read_timeout(Some(look(left()?)))?;
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => head.extend_from_slice(&buffer[..length]),
+            // What is left says whether it was the last look.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
         }
     }
     status_of(&head).ok_or_else(|| io::Error::other("it is not HTTP"))

@@ -1,10 +1,11 @@
 //! Ending the tree of a run, until the kernel says that nothing is left.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use windlass_clock::thread::Instant;
 
 use super::init::Init;
 use crate::cgroup::Groups;

@@ -9,12 +9,13 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use windlass_clock::thread::{Instant, look};
 
 pub(super) use record::platform_line;
 use record::sources;
@@ -176,7 +177,7 @@ impl<'a> RunLoop<'a> {
             PollFd::new(fd, flags)
         }));
         let timeout = self.next_due().map_or(PollTimeout::NONE, |due| {
-            let left = due.saturating_duration_since(Instant::now());
+            let left = look(due.saturating_duration_since(Instant::now()));
             // Round up: waking a moment too early would spin.
             PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX)
         });

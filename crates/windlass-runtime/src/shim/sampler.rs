@@ -36,7 +36,7 @@ pub(super) struct Sampler {
     /// Processes with a memory limit of their own: name, host pid, limit in MiB.
     pub(super) limited: Vec<(String, u32, u64)>,
     pub(super) usage: Arc<Mutex<Usage>>,
-    pub(super) started: Instant,
+    pub(super) started: windlass_clock::thread::Instant,
     pub(super) events: EventSender,
     pub(super) init_pid: u32,
 }

@@ -8,6 +8,8 @@
 mod adoption;
 mod bench;
 mod checks;
+#[cfg(windlass_test)]
+mod clock;
 mod isolation;
 mod launch;
 mod limits;

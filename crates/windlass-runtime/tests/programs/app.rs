@@ -15,9 +15,10 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args[..] {
         ["serve", port, file] => serve(port, Path::new(file)),
+        ["silent", port] => silent(port),
         ["hold", mib] => hold(mib),
         ["supervise", data_dir] => supervise(Path::new(data_dir)),
-        _ => Err("usage: serve PORT FILE | hold MIB | supervise DIR".into()),
+        _ => Err("usage: serve PORT FILE | silent PORT | hold MIB | supervise DIR".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,6 +48,21 @@ fn serve(port: &str, file: &Path) -> Done {
                 stream,
                 "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             );
+        }
+    }
+    Ok(())
+}
+
+/// Takes every request and answers none.
+fn silent(port: &str) -> Done {
+    let listener = TcpListener::bind(("127.0.0.1", port.parse::<u16>()?))?;
+    let mut taken = Vec::new();
+    for stream in listener.incoming() {
+        let mut stream = stream?;
+        let mut request = [0; 1024];
+        if stream.read(&mut request).is_ok_and(|length| length > 0) {
+            writeln!(std::io::stdout(), "asked")?;
+            taken.push(stream);
         }
     }
     Ok(())

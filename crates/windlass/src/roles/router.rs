@@ -30,6 +30,7 @@ pub fn router() -> Result<ExitCode, CliError> {
     telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
     #[cfg(windlass_fail)]
     crate::crash::arm(&settings.layout()).map_err(CliError::Failed)?;
+    windlass_clock::follow(&settings.data_dir);
     let layout = settings.layout();
     let run_dir = open(&layout.run_dir())?;
     let directory = layout.router_dir();

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use windlass_clock::task::Instant;
 
 use super::backoff::Backoff;
 use crate::handover;

@@ -1,18 +1,26 @@
 //! Long spans pass at once: the clock of test builds is a file in the data directory.
 
-use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::FileExt as _;
 
-use crate::world::{World, until, until_answered};
+use serde_json::json;
+use windlass::demo::WAIT_LIMIT;
+
+use crate::world::{TWO, World, ask, until, until_answered, until_gone};
 
 const DEAF: &[(&str, &str)] = &[("hello.conf", "VERSION=2\nHEALTH=deaf\n")];
 const MINUTE_MS: u64 = 60_000;
 
-/// So much uptime has passed beyond what really has.
+/// So much has passed beyond what really has, for every role.
 fn passed(world: &World, millis: u64) {
-    let directory = world.server.data_dir();
-    let next = directory.join("test-clock-ms.next");
-    std::fs::write(&next, millis.to_string()).expect("file");
-    std::fs::rename(next, directory.join("test-clock-ms")).expect("file");
+    let file = world.server.data_dir().join("test-clock-ms");
+    // In place: the roles have the file open.
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(file)
+        .expect("the file that `up` has made");
+    file.write_all_at(&millis.to_le_bytes(), 0).expect("write");
 }
 
 /// A deployment whose instances never come up.
@@ -71,7 +79,7 @@ fn a_deadline_stands_still_while_windlass_is_down() {
 fn a_paused_canary_has_no_deadline() {
     let world = World::new();
     let app = world.push("hello", 2);
-    let droplet = world.stage(&app, crate::world::TWO);
+    let droplet = world.stage(&app, TWO);
     let platform = &world.platform;
     let canary = platform.canary(&app, &droplet, &[50]).expect("canary");
     platform.wait_paused(&canary, 1).expect("paused");
@@ -81,5 +89,137 @@ fn a_paused_canary_has_no_deadline() {
     platform
         .wait_deployment(&canary, "DEPLOYED")
         .expect("outcome");
+    world.end();
+}
+
+/// Starts an app that is never healthy: it gets its start timeout, and its first processes run.
+fn never_healthy(world: &World, name: &str, start_timeout_s: u64) -> windlass::demo::platform::App {
+    let platform = &world.platform;
+    let app = platform.create_app(name).expect("app");
+    let droplet = world.stage(&app, DEAF);
+    platform.set_droplet(&app, &droplet).expect("droplet");
+    platform.scale(&app, 1).expect("scale");
+    let check = json!({ "health_check": {
+        "type": "port", "data": { "timeout": start_timeout_s },
+    } });
+    let path = format!("/v3/apps/{}/processes/web", app.guid);
+    platform.api.patch(&path, &check).expect("health check");
+    let path = format!("/v3/apps/{}/actions/start", app.guid);
+    platform.api.post(&path, &json!(null)).expect("start");
+    until("the line of the deaf app", || {
+        logs(world, name).contains("not listening, as asked")
+    });
+    app
+}
+
+fn logs(world: &World, app: &str) -> String {
+    let lines = world.server.run(&["logs", app]).expect("logs");
+    String::from_utf8_lossy(&lines.stdout).into_owned()
+}
+
+#[test]
+fn a_start_timeout_passes_in_the_shim_and_the_longer_one_later() {
+    let world = World::new();
+    never_healthy(&world, "short", 120);
+    never_healthy(&world, "long", 180);
+    let is_late = |name: &str, limit_ms: u64| {
+        let words = format!("did not become healthy within {limit_ms} ms");
+        logs(&world, name).contains(&words)
+    };
+    assert!(!is_late("short", 120_000) && !is_late("long", 180_000));
+    passed(&world, 2 * MINUTE_MS + 1_000);
+    until("the end of the short start", || is_late("short", 120_000));
+    assert!(!is_late("long", 180_000));
+    passed(&world, 3 * MINUTE_MS + 1_000);
+    until("the end of the long start", || is_late("long", 180_000));
+    world.end();
+}
+
+/// Sends the beginning of a request.
+fn begin(world: &World, app: &windlass::demo::platform::App, request: &str) -> TcpStream {
+    let visit = world.visit(app, "/");
+    let mut socket = TcpStream::connect(visit.router).expect("connect");
+    socket.set_read_timeout(Some(WAIT_LIMIT)).expect("timeout");
+    let head = format!("{request}\r\nHost: {}\r\n", visit.host);
+    socket.write_all(head.as_bytes()).expect("request");
+    socket
+}
+
+/// The first line that comes.
+fn answer(socket: &mut TcpStream) -> String {
+    let mut text = String::new();
+    // A connection that is cut ends the text.
+    let _ = socket.read_to_string(&mut text);
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// A request that the app does not answer in the time of a test, on its way.
+fn slow(world: &World, app: &windlass::demo::platform::App) -> TcpStream {
+    // Not a GET, which the router would send to another instance when this one is killed.
+    let lines = "POST /slow?ms=36000000 HTTP/1.1\r\nConnection: close\r\nContent-Length: 0";
+    let mut socket = begin(world, app, lines);
+    socket.write_all(b"\r\n").expect("request");
+    until("the request at the app", || in_flight(world) == 1);
+    socket
+}
+
+/// Requests in flight, as the router counts them.
+fn in_flight(world: &World) -> u64 {
+    let metrics = world.platform.env["WINDLASS_METRICS"].trim_start_matches("http://");
+    let address = metrics.split('/').next().unwrap_or_default();
+    let (_, _, text) = ask(address.parse().expect("address"), "metrics", "/metrics");
+    text.lines()
+        .filter(|line| line.starts_with("windlass_router_requests_in_flight"))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+#[test]
+fn the_router_waits_for_heads_and_answers_as_long_as_the_clock_says() {
+    let world = World::new();
+    let app = world.push("hello", 1);
+    let mut slow = slow(&world, &app);
+    let mut half = begin(&world, &app, "GET / HTTP/1.1");
+    // Its time begins with its first byte: a head that comes only after the clock was moved would
+    // wait for its 15 s in earnest.
+    passed(&world, 14 * MINUTE_MS);
+    assert_eq!(answer(&mut half), "HTTP/1.1 408 Request Timeout");
+    assert_eq!(in_flight(&world), 1, "an answer may take 15 minutes");
+    passed(&world, 16 * MINUTE_MS);
+    assert_eq!(answer(&mut slow), "HTTP/1.1 504 Gateway Timeout");
+    world.end();
+}
+
+#[test]
+fn a_drain_ends_when_its_limit_has_passed() {
+    let mut world = World::new();
+    world.server.down().expect("down");
+    let settings = world.server.data_dir().join("windlass.toml");
+    let limit = format!("drain_limit_ms = {}\n", 10 * MINUTE_MS);
+    std::fs::write(settings, limit).expect("settings");
+    world.server.up().expect("up");
+    world.renew();
+    let app = world.push("hello", 1);
+    let old = world.app_processes();
+    let mut slow = slow(&world, &app);
+    let droplet = world.stage(&app, TWO);
+    let guid = (world.platform)
+        .deploy(&app, &droplet, json!({ "strategy": "rolling" }))
+        .expect("deployment");
+    until("the new version alone", || world.ask(&app, "/").1 == "2");
+    let is_stopped = || logs(&world, "hello").contains("is being stopped");
+    passed(&world, 9 * MINUTE_MS);
+    assert!(!is_stopped(), "the drain is not over");
+    assert_eq!(in_flight(&world), 1);
+    passed(&world, 11 * MINUTE_MS);
+    until("the stop of the old instance", is_stopped);
+    // Its grace, which it uses for the request.
+    passed(&world, 12 * MINUTE_MS);
+    until_gone(&old);
+    assert_eq!(answer(&mut slow), "HTTP/1.1 502 Bad Gateway");
+    world
+        .platform
+        .wait_deployment(&guid, "DEPLOYED")
+        .expect("end");
     world.end();
 }

@@ -1,7 +1,9 @@
 //! What the run leaves on disk: its log, its state, its end.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use windlass_clock::thread::Instant;
 
 use super::{LOG_HINT_PAUSE, RunLoop};
 use crate::log::{CELL, LogStream, LogWriter};

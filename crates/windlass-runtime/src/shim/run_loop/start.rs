@@ -1,7 +1,8 @@
 //! From the start of the processes to a healthy run.
 
 use std::sync::Arc;
-use std::time::Instant;
+
+use windlass_clock::thread::Instant;
 
 use super::RunLoop;
 use crate::observation::{ExitReason, PortCheck, RunPhase};
