@@ -10,12 +10,15 @@ use crate::output::Output;
 pub mod api;
 pub mod bits;
 pub mod census;
+mod digitalocean;
 mod failure;
 mod interrupt;
 pub mod load;
 pub mod platform;
 mod report;
+mod repository;
 pub mod server;
+mod shares;
 mod story;
 mod tally;
 
@@ -45,7 +48,9 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
     let program =
         std::env::current_exe().map_err(Failure::system("find the path of this program"))?;
     let mut report = Report::new(options.output);
-    let mut server = Server::new(&program, &home.path, &[])?;
+    // The chapter of the DigitalOcean API fetches from a repository on this machine.
+    let flags = ["--set", "allow_loopback_sources=true"];
+    let mut server = Server::new(&program, &home.path, &flags)?;
     let played = play(&mut server, &options.app, &mut report);
     interrupt::stop_here_if_interrupted();
     if let Err(failure) = &played {
@@ -87,7 +92,8 @@ fn play(server: &mut Server, app: &Path, report: &mut Report) -> Result<(), Fail
     story.version_three_rolls_out()?;
     story.control_is_killed()?;
     story.router_is_killed()?;
-    story.end()
+    story.end()?;
+    digitalocean::play(server, app, report)
 }
 
 /// The directory of everything, removed at the end.

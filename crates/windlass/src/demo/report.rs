@@ -87,14 +87,13 @@ impl Report {
         }
     }
 
-    /// What the visitors saw in the whole story.
-    pub(super) fn visits(&mut self, totals: Totals) {
-        self.check(
-            "no request failed",
-            totals.failed == 0,
-            &totals.failures.join("; "),
-        );
-        self.totals = totals;
+    /// What the visitors of an app saw in its whole story; the numbers of all apps are added up.
+    pub(super) fn visits(&mut self, statement: &str, totals: Totals) {
+        self.check(statement, totals.failed == 0, &totals.failures.join("; "));
+        self.totals.requests += totals.requests;
+        self.totals.failed += totals.failed;
+        self.totals.cut_by_kill += totals.cut_by_kill;
+        self.totals.failures.extend(totals.failures);
     }
 
     /// What was left over at the end.

@@ -12,6 +12,7 @@ use super::load::{Load, Visit};
 use super::platform::{App, Platform, text};
 use super::report::Report;
 use super::server::{Role, Server};
+use super::shares;
 
 /// Instances of the example.
 const INSTANCES: u32 = 4;
@@ -20,12 +21,6 @@ const KEEPING: usize = 6;
 const PASSING: usize = 2;
 /// Pause of a visitor between two requests: together they make about 400 requests a second.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Answers of which the shares of a step are read.
-const SAMPLE: u64 = 400;
-/// How far a share may be off in such a sample, in percent of all answers.
-const TOLERANCE: u64 = 3;
-/// How often the shares are shown while a sample is taken.
-const SHOW: Duration = Duration::from_millis(500);
 /// Header with the time to safe.
 const TIME_TO_SAFE: &str = "x-windlass-time-to-safe-ms";
 
@@ -250,7 +245,7 @@ impl<'a> Story<'a> {
             states == ["RUNNING"; INSTANCES as usize],
             &states.join(" "),
         );
-        self.report.visits(self.load.finish());
+        self.report.visits("no request failed", self.load.finish());
         Ok(())
     }
 
@@ -293,7 +288,7 @@ impl<'a> Story<'a> {
         } else {
             "the base"
         };
-        self.sample()?;
+        shares::sample(&self.load, self.report)?;
         let counts = self.load.counts();
         self.report.shares(&counts);
         let versions = counts.by_version.len();
@@ -305,34 +300,8 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// Takes a sample, shows it as it grows, and compares the share of a version.
     fn shares_are(&mut self, name: &str, version: &str, percent: u64) -> Result<(), Failure> {
-        self.load.section();
-        self.sample()?;
-        let counts = self.load.counts();
-        self.report.shares(&counts);
-        self.report.check(
-            name,
-            counts.percent(version).abs_diff(percent) <= TOLERANCE,
-            &format!("{:?}", counts.by_version),
-        );
-        Ok(())
-    }
-
-    /// Waits for enough answers and shows the shares meanwhile.
-    fn sample(&self) -> Result<(), Failure> {
-        let mut shown = Instant::now();
-        wait_for("answers", || {
-            let counts = self.load.counts();
-            if counts.total() >= SAMPLE {
-                return Ok(Ok(()));
-            }
-            if shown.elapsed() >= SHOW && counts.total() > 0 {
-                shown = Instant::now();
-                self.report.shares(&counts);
-            }
-            Ok(Err(format!("{} answers", counts.total())))
-        })
+        shares::check(&self.load, self.report, name, version, percent)
     }
 
     fn app_processes(&self) -> usize {
