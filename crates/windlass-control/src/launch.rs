@@ -4,6 +4,7 @@ mod database_url;
 mod environment;
 mod instance;
 mod job;
+mod on_demand;
 mod task;
 
 use std::path::PathBuf;

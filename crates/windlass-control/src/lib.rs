@@ -15,6 +15,7 @@ mod commit;
 pub mod control;
 mod crash_point;
 pub mod error;
+mod functions;
 pub mod guid;
 pub mod history;
 pub mod identity;

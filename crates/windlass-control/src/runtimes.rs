@@ -73,6 +73,13 @@ impl Runtimes {
         }
     }
 
+    /// A program on the search path of runs.
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        let system = SYSTEM_PATH.iter().map(PathBuf::from);
+        let mut all = self.directories.iter().cloned().chain(system);
+        all.find_map(|directory| real_program(&directory.join(name), name))
+    }
+
     /// The search path of runs.
     pub(crate) fn path(&self) -> String {
         let own = self.directories.iter().map(|d| d.display().to_string());

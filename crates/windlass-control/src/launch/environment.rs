@@ -18,7 +18,7 @@ const FILE_DESCRIPTORS: u32 = 16_384;
 /// Variable that names this program, which serves static files inside of runs.
 const PROGRAM: &str = "WINDLASS_PROGRAM";
 /// Text encoding of applications.
-const LANG: &str = "en_US.UTF-8";
+pub(super) const LANG: &str = "en_US.UTF-8";
 /// Name of the user inside, as applications expect it.
 const USER: &str = "vcap";
 

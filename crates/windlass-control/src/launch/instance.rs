@@ -32,6 +32,12 @@ impl Control {
             .components
             .get(&instance.component)
             .ok_or_else(missing)?;
+        if config.role == ComponentRole::OnDemand {
+            let configured = (configuration, config);
+            return self
+                .on_demand_spec(state, record, instance, configured, name)
+                .await;
+        }
         let artifact = self.artifact(artifact_of(configuration, &instance.component)?)?;
         let line = config
             .command
