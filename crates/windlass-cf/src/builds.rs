@@ -177,6 +177,9 @@ async fn create(
         buildpacks: lifecycle.buildpacks,
         created_by: Some(caller.principal.user.id.clone()),
         detail: None,
+        hosts: Vec::new(),
+        canceled: None,
+        withdrawn: false,
         metadata: request.metadata.apply(&Metadata::default())?,
         stamps: Stamps::default(),
     };

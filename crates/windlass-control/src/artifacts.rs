@@ -200,6 +200,7 @@ impl Control {
 /// that it is there says nothing.
 fn is_needed(state: &AppState, revision: &RevisionId) -> bool {
     state.base.as_ref() == Some(revision)
+        || state.published.contains_key(revision)
         || state.has_instances_of(revision)
         || state.releases.iter().any(|release| {
             !release.is_finalized()

@@ -12,6 +12,7 @@ pub mod deploy;
 pub mod deploy_whole;
 pub mod edit_app;
 pub mod run_app;
+pub mod site;
 pub mod tasks;
 
 use windlass_engine::id::ReleaseId;

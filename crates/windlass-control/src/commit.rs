@@ -1,12 +1,13 @@
 //! The one way into the engine: load, `transition`, save, in one closure of the store's writer.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use serde_json::Value;
 use windlass_engine::app::AppState;
 use windlass_engine::build::{BuildOutcome, BuildState};
 use windlass_engine::event::Event;
-use windlass_engine::id::{AppId, CommitNumber};
+use windlass_engine::id::{AppId, CommitNumber, ComponentName, RevisionId};
 use windlass_engine::input::Input;
 use windlass_engine::plan::{Plan, Want, plan};
 use windlass_engine::records::{AppRecord, Organization};
@@ -44,6 +45,8 @@ pub struct Committed {
     pub changed: bool,
     /// Whether driver and router have something to do.
     pub plan_changed: bool,
+    /// Published versions whose routes are others than before.
+    pub published_changed: Vec<(RevisionId, ComponentName)>,
     /// Number of the commit.
     pub commit: CommitNumber,
 }
@@ -66,6 +69,7 @@ pub(crate) fn apply(
     let result = transition(&state, input, now, &ledgers)?;
     let plan = plan(&result.state, now);
     let committed = Committed {
+        published_changed: published_changed(&state, &plan, now),
         plan_changed: result.state.plan_generation != state.plan_generation,
         changed: result.changed,
         commit: tx.commit_number(),
@@ -87,6 +91,22 @@ pub(crate) fn apply(
         settings,
     )?;
     Ok(committed)
+}
+
+/// Published versions of which a plan says something else than that of an earlier state.
+fn published_changed(
+    before: &AppState,
+    after: &Plan,
+    now: Now,
+) -> Vec<(RevisionId, ComponentName)> {
+    if before.published.is_empty() && after.published.is_empty() {
+        return Vec::new();
+    }
+    let before = plan(before, now).published;
+    let is_same = |key: &(RevisionId, ComponentName)| before.get(key) == after.published.get(key);
+    let keys = before.keys().chain(after.published.keys());
+    let changed: BTreeSet<_> = keys.filter(|key| !is_same(key)).cloned().collect();
+    changed.into_iter().collect()
 }
 
 #[expect(

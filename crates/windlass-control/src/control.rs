@@ -365,7 +365,7 @@ impl Control {
         if !committed.changed {
             return;
         }
-        match self.publish(&committed.state, &committed.plan) {
+        match self.publish(committed) {
             Ok(position) => self.follow_acknowledgement(&committed.state, position, None),
             Err(error) => self.note_unpublished(&committed.state.app, &error),
         }
@@ -374,6 +374,24 @@ impl Control {
 }
 
 impl Control {
+    /// The same, and waits for the routers as long as an answer may take.
+    pub(crate) async fn act_in_force(&self, committed: &Committed) {
+        if !committed.changed {
+            return;
+        }
+        match self.publish(committed) {
+            Ok(position) => {
+                self.follow_acknowledgement(&committed.state, position, None);
+                self.wake(&committed.state.app);
+                self.await_acknowledged(position).await;
+            }
+            Err(error) => {
+                self.note_unpublished(&committed.state.app, &error);
+                self.wake(&committed.state.app);
+            }
+        }
+    }
+
     /// Writes rows of the audit trail about something that changes nothing.
     ///
     /// # Errors

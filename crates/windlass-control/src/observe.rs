@@ -17,6 +17,8 @@ use crate::clock;
 use crate::commit::Committed;
 use crate::control::{Control, Extra};
 use crate::error::Error;
+use crate::routes::pinned::put_built_hosts;
+use crate::routing::component_of;
 use crate::run_name::RunName;
 
 /// Observations that are taken in at the same time. Those of one run keep their order; those of
@@ -80,10 +82,29 @@ impl Control {
                     tracing::info!(run = %upstream, "the router can't connect to an instance");
                 }
                 RouterEvent::Wanted { version } => {
-                    tracing::debug!(%version, "a request waits for a version on demand");
+                    let control = self.clone();
+                    let taken = tokio::spawn(async move { control.demanded(&version).await });
+                    if let Err(error) = taken.await {
+                        tracing::error!("taking in an event of the router broke: {error}");
+                    }
                 }
             }
         }
+    }
+
+    /// A request waits for a version that is started on demand.
+    async fn demanded(&self, version: &str) {
+        let Some(group) = self.routes().group_of_version(version) else {
+            return;
+        };
+        let Some((app, component)) = component_of(&group) else {
+            return;
+        };
+        let seen = Observation::Demanded {
+            revision: version.into(),
+            component,
+        };
+        self.observe(&app, seen).await;
     }
 
     async fn upstream_empty(&self, upstream: &str) {
@@ -305,7 +326,24 @@ impl Control {
             run,
             outcome,
         };
-        self.end_with(app, seen, more).await?;
+        let id = build.clone();
+        let (committed, hosts) = self
+            .commit_with(
+                app,
+                Input::Observe(seen),
+                Extra::default(),
+                move |tx, done| {
+                    more(tx, done)?;
+                    put_built_hosts(tx, &id, done)
+                },
+            )
+            .await?;
+        for host in hosts {
+            self.publish_host_in_time(&host, committed.commit);
+        }
+        if committed.state.run == RunState::Deleted {
+            self.settle_operation(app).await?;
+        }
         // A slot may be free now: builds of other apps may wait for it.
         self.wake_waiting_builds().await;
         Ok(())

@@ -24,6 +24,7 @@ use crate::identity::Visibility;
 use crate::tenancy::{By, Subject, put_event, put_operation};
 
 mod domain;
+pub mod pinned;
 mod rules;
 
 pub use rules::{NewDestination, RouteRefusal, with_inserted, with_replaced};

@@ -3,15 +3,16 @@
 mod files;
 mod ingress;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use windlass_engine::app::AppState;
 use windlass_engine::configuration::ComponentRole;
-use windlass_engine::id::{AppId, CommitNumber, ComponentName, PlanGeneration};
+use windlass_engine::id::{AppId, CommitNumber, ComponentName, PlanGeneration, RevisionId};
 use windlass_engine::input::{Input, Observation};
+use windlass_engine::limits::SHARE_ALL;
 use windlass_engine::plan::{Plan, VersionShare, plan};
 use windlass_engine::records::Route;
 use windlass_router::{
@@ -21,7 +22,7 @@ use windlass_router::{
 use windlass_store::{Column, Filter, ListQuery, Page, Reader, StoreError};
 
 use crate::clock;
-use crate::commit::read_state;
+use crate::commit::{Committed, read_state};
 use crate::control::Control;
 use crate::error::Error;
 use crate::run_name::RunName;
@@ -33,6 +34,11 @@ const ACKNOWLEDGE_ROUND_SECS: u64 = 30;
 /// Pause before hosts that could not be published are tried again, milliseconds.
 const HOST_RETRY_MS: u64 = 500;
 
+/// Longest hold of a request whose instance is being started, milliseconds.
+const ON_DEMAND_HOLD_MS: u32 = 30_000;
+/// Requests that one version may hold.
+const ON_DEMAND_HOLD_LIMIT: u32 = 100;
+
 /// In place of a component: a route leads to the app as a whole, whose ingress rules say which
 /// component answers.
 pub const WHOLE_APP: &str = "*";
@@ -40,6 +46,33 @@ pub const WHOLE_APP: &str = "*";
 /// Name of the group of a routed component.
 pub(crate) fn group_of(app: &AppId, component: &ComponentName) -> GroupId {
     format!("{app}/{component}")
+}
+
+/// Name of the group of a published version of a component.
+pub(crate) fn group_of_version(
+    app: &AppId,
+    component: &ComponentName,
+    revision: &RevisionId,
+) -> GroupId {
+    format!("{}@{revision}", group_of(app, component))
+}
+
+/// The version on demand that a group stands for or has among its versions, as named by a router.
+pub(crate) fn component_of(group: &str) -> Option<(AppId, ComponentName)> {
+    let (app, rest) = group.split_once('/')?;
+    let component = rest
+        .split_once('@')
+        .map_or(rest, |(component, _)| component);
+    Some((AppId::from(app), ComponentName::from(component)))
+}
+
+/// Published versions whose groups are to be published.
+#[derive(Debug, Clone, Copy)]
+enum Versions<'a> {
+    /// All, and none beside them.
+    All,
+    /// Those that a commit changed.
+    Changed(&'a [(RevisionId, ComponentName)]),
 }
 
 /// Whether an app has rules of its own about its paths, or had them a moment ago.
@@ -57,12 +90,24 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Internal`] when the table file can't be written; then nothing was sent.
-    pub(crate) fn publish(&self, state: &AppState, plan: &Plan) -> Result<Position, Error> {
-        let changes = self.group_changes(state, plan)?;
+    pub(crate) fn publish(&self, committed: &Committed) -> Result<Position, Error> {
+        let versions = Versions::Changed(&committed.published_changed);
+        let changes = self.group_changes(&committed.state, &committed.plan, versions)?;
         self.routes().publish(changes).map_err(Error::internal)
     }
 
-    fn group_changes(&self, state: &AppState, plan: &Plan) -> Result<Vec<Change>, Error> {
+    /// The same for all that a state says, whatever was published before.
+    fn publish_all_of(&self, state: &AppState, plan: &Plan) -> Result<Position, Error> {
+        let changes = self.group_changes(state, plan, Versions::All)?;
+        self.routes().publish(changes).map_err(Error::internal)
+    }
+
+    fn group_changes(
+        &self,
+        state: &AppState,
+        plan: &Plan,
+        versions: Versions<'_>,
+    ) -> Result<Vec<Change>, Error> {
         let ports = self.ports_of(&state.app)?;
         let generation = state.plan_generation.0;
         let whole_app = group_of(&state.app, &ComponentName::from(WHOLE_APP));
@@ -71,6 +116,7 @@ impl Control {
             return Ok(groups
                 .map(|component| group_of(&state.app, component))
                 .chain([whole_app])
+                .chain(self.gone_versions(state, plan, versions))
                 .map(|group| Change::RemoveGroup {
                     group,
                     plan_generation: generation,
@@ -81,9 +127,32 @@ impl Control {
         for (component, versions) in &plan.routes {
             changes.push(Change::PutGroup {
                 group: group_of(&state.app, component),
-                value: self.group(state, component, versions, &ports)?,
+                value: self.group(state, plan, component, versions, &ports)?,
             });
         }
+        let live: Vec<_> = match versions {
+            Versions::All => plan.published.keys().collect(),
+            Versions::Changed(changed) => {
+                let live = |key: &&(RevisionId, ComponentName)| plan.published.contains_key(*key);
+                changed.iter().filter(live).collect()
+            }
+        };
+        for (revision, component) in live {
+            let only = VersionShare {
+                revision: revision.clone(),
+                share: SHARE_ALL,
+                instances: Vec::new(),
+            };
+            changes.push(Change::PutGroup {
+                group: group_of_version(&state.app, component, revision),
+                value: self.group(state, plan, component, &[only], &ports)?,
+            });
+        }
+        let gone = self.gone_versions(state, plan, versions);
+        changes.extend(gone.into_iter().map(|group| Change::RemoveGroup {
+            group,
+            plan_generation: generation,
+        }));
         if has_ingress(state) {
             changes.push(Change::PutGroup {
                 group: whole_app,
@@ -99,9 +168,33 @@ impl Control {
         Ok(changes)
     }
 
+    /// Groups of versions that are not published any more.
+    fn gone_versions(&self, state: &AppState, plan: &Plan, versions: Versions<'_>) -> Vec<GroupId> {
+        let name = |(revision, component): &(RevisionId, ComponentName)| {
+            group_of_version(&state.app, component, revision)
+        };
+        match versions {
+            Versions::Changed(changed) => changed
+                .iter()
+                .filter(|key| !plan.published.contains_key(*key))
+                .map(name)
+                .collect(),
+            Versions::All => {
+                let live: BTreeSet<GroupId> = plan.published.keys().map(name).collect();
+                let own = format!("{}/", state.app);
+                let groups = self.routes().table().groups.into_keys();
+                groups
+                    .filter(|group| group.starts_with(&own) && group.contains('@'))
+                    .filter(|group| !live.contains(group))
+                    .collect()
+            }
+        }
+    }
+
     fn group(
         &self,
         state: &AppState,
+        plan: &Plan,
         component: &ComponentName,
         versions: &[VersionShare],
         ports: &BTreeMap<String, u16>,
@@ -125,14 +218,28 @@ impl Control {
         };
         let mut targets = Vec::with_capacity(versions.len());
         for version in versions {
-            let is_static =
-                state.role_in(&version.revision, component) == Some(ComponentRole::Static);
-            let target = if is_static {
-                self.static_target(state, &version.revision, component)?
-            } else {
-                Some(TargetKind::Instances {
+            let target = match state.role_in(&version.revision, component) {
+                Some(ComponentRole::Static) => {
+                    self.static_target(state, &version.revision, component)?
+                }
+                Some(ComponentRole::OnDemand) => {
+                    let key = (version.revision.clone(), component.clone());
+                    let instances = plan.published.get(&key).into_iter().flatten();
+                    Some(TargetKind::OnDemand {
+                        upstreams: instances.filter_map(upstream).collect(),
+                        hold_ms: ON_DEMAND_HOLD_MS,
+                        hold_limit: ON_DEMAND_HOLD_LIMIT,
+                    })
+                }
+                Some(
+                    ComponentRole::Routed
+                    | ComponentRole::Worker
+                    | ComponentRole::Job(_)
+                    | ComponentRole::Template,
+                )
+                | None => Some(TargetKind::Instances {
                     upstreams: version.instances.iter().filter_map(upstream).collect(),
-                })
+                }),
             };
             // Without its files a version can't answer; what else there is does.
             targets.extend(target.map(|target| Version {
@@ -243,7 +350,7 @@ impl Control {
         if !self.pending().unpublished_apps.remove(&state.app) {
             return Ok(());
         }
-        match self.publish(state, plan) {
+        match self.publish_all_of(state, plan) {
             Ok(position) => {
                 self.follow_acknowledgement(state, position, None);
                 Ok(())
@@ -282,7 +389,7 @@ impl Control {
         let mut table = Table::default();
         for state in states {
             let plan = plan(state, clock::now(CommitNumber(0)));
-            for change in self.group_changes(state, &plan)? {
+            for change in self.group_changes(state, &plan, Versions::All)? {
                 if let Change::PutGroup { group, value } = change {
                     table.groups.insert(group, value);
                 }
@@ -427,7 +534,12 @@ fn rule(route: &Route) -> Option<RouteRule> {
         .destinations
         .iter()
         .map(|destination| Destination {
-            group: group_of(&destination.app, &destination.component),
+            group: match &destination.revision {
+                Some(revision) => {
+                    group_of_version(&destination.app, &destination.component, revision)
+                }
+                None => group_of(&destination.app, &destination.component),
+            },
             weight: destination.weight.map_or(1, u32::from),
         })
         .collect();

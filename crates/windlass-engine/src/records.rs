@@ -13,10 +13,10 @@ pub use audit::{Actor, AuditEvent, Operation, OperationState, Target};
 pub use identity::{
     AdminScope, PASSWORD_ORIGIN, Role, RoleKind, SigningKey, Token, TokenKind, User,
 };
-pub use routing::{Destination, Domain, Protocol, Route, RouteOptions};
+pub use routing::{Destination, Domain, Protocol, Route, RouteOptions, WantedHost};
 pub use settings::{FeatureFlag, IdempotencyRow, SecretValue};
 pub use source::{
-    Artifact, ArtifactState, BuildRecord, BuildRecordState, BuildSettings, GitSource,
+    Artifact, ArtifactState, BuildCancel, BuildRecord, BuildRecordState, BuildSettings, GitSource,
     NumberedProcess, NumberedRevision, Package, PackageState, ServiceBinding, ServiceInstance,
 };
 pub use tenancy::{AppRecord, Dialect, Metadata, Organization, Quota, Space, Stamps};

@@ -19,7 +19,7 @@ use tracing::warn;
 use crate::crash_point::crash_point;
 use crate::presence;
 use crate::protocol::{ASK_LIMIT, LINE_LIMIT_BYTES, ToRouter};
-use crate::table::{Change, Delta, Group, Position, Table, UpstreamId, VersionId};
+use crate::table::{Change, Delta, Group, GroupId, Position, Table, UpstreamId, VersionId};
 use crate::table_file::{Durability, TableFileError, TableWriter};
 
 mod connection;
@@ -305,6 +305,16 @@ impl RouterLink {
     /// The table as it was published last.
     pub fn table(&self) -> Table {
         self.shared.lock().writer.table().clone()
+    }
+
+    /// A group that has this version among its own.
+    pub fn group_of_version(&self, version: &str) -> Option<GroupId> {
+        let state = self.shared.lock();
+        let groups = state.writer.table().groups.iter();
+        groups
+            .filter(|(_, group)| group.versions.iter().any(|it| it.id == version))
+            .map(|(name, _)| name.clone())
+            .next()
     }
 
     /// Position of the table that was published last.

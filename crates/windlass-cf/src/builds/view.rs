@@ -88,6 +88,9 @@ mod tests {
             buildpacks: Vec::new(),
             created_by: None,
             detail: None,
+            hosts: Vec::new(),
+            canceled: None,
+            withdrawn: false,
             metadata: Metadata::default(),
             stamps: Stamps::default(),
         };

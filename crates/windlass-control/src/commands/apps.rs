@@ -126,7 +126,13 @@ pub(super) fn put_new_app(
         },
     };
     put_app(tx, &record)?;
-    let mut state = AppState::new(new.id, new.policy, settings);
+    // What its builds publish is served without a start.
+    let mut state = match new.policy {
+        ConcurrencyPolicy::ParallelBuilds { .. } => AppState::started(new.id, new.policy, settings),
+        ConcurrencyPolicy::SupersedeNow | ConcurrencyPolicy::OneRunningNewestPending => {
+            AppState::new(new.id, new.policy, settings)
+        }
+    };
     for (name, (config, scale)) in new.components {
         state
             .configuration

@@ -161,7 +161,7 @@ impl Control {
             return Ok(restore.time_to_safe_us);
         }
         let is_zero = restore.zero_generation.is_some();
-        let position = match self.publish(&committed.state, &committed.plan) {
+        let position = match self.publish(committed) {
             Ok(position) => position,
             Err(error) => {
                 // The cancel is durable; the worker publishes again.

@@ -1,4 +1,4 @@
-//! Continuing a paused deployment.
+//! Continuing a paused deployment, or leaving out its stages that are left.
 
 use serde_json::json;
 use windlass_engine::event::Subject;
@@ -28,8 +28,34 @@ impl Control {
         caller: &Caller,
         extra: Extra,
     ) -> Result<ReleaseRecord, Error> {
-        let record = self.release(id)?;
         let input = Input::ContinueRelease(id.clone());
+        self.go_on(id, input, reason, caller, extra).await
+    }
+
+    /// Takes a deployment by stages to its last stage at once.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when it does not move by stages, [`Error::NotFound`].
+    pub async fn complete_deployment(
+        &self,
+        id: &ReleaseId,
+        reason: Option<String>,
+        caller: &Caller,
+        extra: Extra,
+    ) -> Result<ReleaseRecord, Error> {
+        let input = Input::CompleteRelease(id.clone());
+        self.go_on(id, input, reason, caller, extra).await
+    }
+
+    async fn go_on(
+        &self,
+        id: &ReleaseId,
+        input: Input,
+        reason: Option<String>,
+        caller: &Caller,
+        extra: Extra,
+    ) -> Result<ReleaseRecord, Error> {
+        let record = self.release(id)?;
         let own = id.clone();
         let app = record.app.clone();
         let caller = caller.clone();

@@ -112,7 +112,7 @@ impl Control {
             ),
         };
         let mut spec = self.spec(common, processes)?;
-        let listens = config.role == ComponentRole::Routed
+        let listens = matches!(config.role, ComponentRole::Routed | ComponentRole::OnDemand)
             || config.health.kind != HealthKind::Process
             || config.readiness.kind != HealthKind::Process;
         spec.port = listens.then_some(port);

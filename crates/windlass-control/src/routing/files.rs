@@ -85,9 +85,13 @@ impl Control {
         digest: Digest,
     ) -> Result<(), Error> {
         let revisions = state.revisions.values();
-        let is_awaited = revisions
-            .map(|revision| &revision.configuration)
-            .any(|configuration| static_artifacts(configuration).contains(artifact));
+        let is_awaited = state
+            .builds
+            .iter()
+            .any(|build| build.artifact == *artifact && build.on_built.is_some())
+            || revisions
+                .map(|revision| &revision.configuration)
+                .any(|configuration| static_artifacts(configuration).contains(artifact));
         if is_awaited {
             self.unpack(digest).await?;
         }
@@ -110,7 +114,9 @@ fn static_artifacts(configuration: &Configuration) -> BTreeSet<ArtifactId> {
     configuration
         .components
         .iter()
-        .filter(|(_, config)| config.role == ComponentRole::Static)
+        .filter(|(_, config)| {
+            matches!(config.role, ComponentRole::Static | ComponentRole::OnDemand)
+        })
         .filter_map(|(name, _)| configuration.artifact_of(name).cloned())
         .collect()
 }

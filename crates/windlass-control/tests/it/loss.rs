@@ -100,6 +100,9 @@ async fn a_build_that_waits_for_a_slot_goes_on_after_a_crash() {
         buildpacks: Vec::new(),
         created_by: None,
         detail: None,
+        hosts: Vec::new(),
+        canceled: None,
+        withdrawn: false,
         metadata: Metadata::default(),
         stamps: Stamps::default(),
     };

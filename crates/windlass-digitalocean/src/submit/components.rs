@@ -348,6 +348,9 @@ fn choose(
         buildpacks: Vec::new(),
         created_by: None,
         detail: None,
+        hosts: Vec::new(),
+        canceled: None,
+        withdrawn: false,
         metadata: Metadata::default(),
         stamps: Stamps::default(),
     };

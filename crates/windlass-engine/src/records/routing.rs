@@ -58,6 +58,20 @@ pub struct Destination {
     pub protocol: Protocol,
 }
 
+/// A host that shall lead to a version once its build has made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedHost {
+    /// Below which domain.
+    pub domain: DomainId,
+    /// Host label, lower case; empty = the domain itself.
+    pub label: String,
+    /// The component that answers.
+    pub component: ComponentName,
+    /// Labels and annotations of its route.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
 /// Options of a route as the dialect gave them.
 pub type RouteOptions = BTreeMap<String, String>;
 

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::routing::WantedHost;
 use super::tenancy::{Metadata, Stamps};
 use crate::id::{
     AppId, ArtifactId, BindingId, BuildId, ComponentName, NumberedRevisionId, PackageId, ReleaseId,
     SecretRef, ServiceInstanceId, SpaceId, UserId,
 };
+use crate::time::Timestamp;
 
 /// Where a package stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +152,19 @@ pub struct BuildSettings {
     pub env: BTreeMap<String, SecretRef>,
 }
 
+/// Who canceled a build, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildCancel {
+    /// Who.
+    pub by: String,
+    /// With which client.
+    pub client: Option<String>,
+    /// Why, in words.
+    pub reason: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A build as the dialects show it; the engine's `Build` moves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildRecord {
@@ -182,6 +197,16 @@ pub struct BuildRecord {
     /// What only the dialect needs, verbatim: nobody else reads it.
     #[serde(default)]
     pub detail: Option<Value>,
+    /// Hosts that lead to its version from the commit of its success on, unless those of a newer
+    /// version do.
+    #[serde(default)]
+    pub hosts: Vec<WantedHost>,
+    /// How it was canceled, from the moment at which it was: what runs of it ends a little later.
+    #[serde(default)]
+    pub canceled: Option<BuildCancel>,
+    /// Whether what it made was taken away again.
+    #[serde(default)]
+    pub withdrawn: bool,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// Creation and change.

@@ -205,6 +205,9 @@ pub(crate) fn build(id: &str, app: &str) -> BuildRecord {
         buildpacks: vec!["binary".into()],
         created_by: Some("u1".into()),
         detail: None,
+        hosts: Vec::new(),
+        canceled: None,
+        withdrawn: false,
         metadata: metadata(),
         stamps: stamps(21),
     }
