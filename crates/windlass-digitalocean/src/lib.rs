@@ -27,7 +27,6 @@ mod place;
 mod propose;
 mod pushes;
 mod query;
-mod rate;
 mod refused;
 pub mod region;
 mod restart;

@@ -4,18 +4,14 @@
 //! most of them without any key. What the first request made is written down in its commit; the
 //! repeat is answered with that, as it stands now.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, http::Method};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use windlass_control::Control;
 use windlass_control::error::Error;
 use windlass_control::once::{Once, OnceKeys, Request};
+use windlass_wire::delivery::Delivery;
 
 use crate::auth::Authenticated;
 use crate::error::{ApiError, ApiResult};
@@ -179,69 +175,4 @@ async fn answer_again(
         Made::Nothing => Json(json!({})).into_response(),
     };
     Ok(attempt.tracked(response))
-}
-
-/// On an answer whose delivery is to be noted.
-#[derive(Debug, Clone)]
-pub(crate) struct Delivery(OnceKeys);
-
-/// Wraps the body of an answer whose delivery is to be noted: the connection takes the whole body
-/// only while the client is there.
-pub(crate) fn watch_delivery(control: &Control, response: Response) -> Response {
-    let (mut parts, body) = response.into_parts();
-    let Some(Delivery(keys)) = parts.extensions.remove::<Delivery>() else {
-        return Response::from_parts(parts, body);
-    };
-    if parts.status.is_server_error() {
-        return Response::from_parts(parts, body);
-    }
-    let watched = Watched {
-        body,
-        told: Some((control.clone(), keys)),
-    };
-    Response::from_parts(parts, Body::new(watched))
-}
-
-struct Watched {
-    body: Body,
-    told: Option<(Control, OnceKeys)>,
-}
-
-impl Watched {
-    fn note_end(&mut self) {
-        if let Some((control, keys)) = self.told.take() {
-            // At once: the client may send the next request before anything is written.
-            control.note_delivered(&keys);
-            tokio::spawn(async move { control.answer_delivered(&keys).await });
-        }
-    }
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        let is_over = match &polled {
-            Poll::Ready(None) => true,
-            Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
-            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
-        };
-        if is_over {
-            self.note_end();
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
-    }
 }

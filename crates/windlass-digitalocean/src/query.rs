@@ -1,16 +1,17 @@
-//! Query strings: pairs in order, names may repeat (`job_names=a&job_names=b`).
+//! Query strings of this API.
+
+use std::ops::Deref;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+pub(crate) use windlass_wire::query::encode;
+use windlass_wire::query::{self, BadQuery};
 
 use crate::error::{ApiError, ApiResult};
 
-/// Most parameters of one request.
-const MAX_PAIRS: usize = 200;
-
 /// The parameters of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Pairs(Vec<(String, String)>);
+pub(crate) struct Pairs(query::Pairs);
 
 impl Pairs {
     /// Reads a raw query.
@@ -18,38 +19,7 @@ impl Pairs {
     /// # Errors
     /// 400 for what does not decode to text, and for too many.
     pub(crate) fn parse(raw: Option<&str>) -> ApiResult<Self> {
-        let mut pairs = Vec::new();
-        for part in raw.unwrap_or("").split('&').filter(|part| !part.is_empty()) {
-            if pairs.len() >= MAX_PAIRS {
-                return Err(ApiError::bad_request(format!(
-                    "a request has at most {MAX_PAIRS} query parameters"
-                )));
-            }
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            pairs.push((decode(name)?, decode(value)?));
-        }
-        Ok(Self(pairs))
-    }
-
-    /// The first value of a name.
-    pub(crate) fn first(&self, name: &str) -> Option<&str> {
-        self.all()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
-    }
-
-    /// All values of a name.
-    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.all()
-            .filter(move |(key, _)| *key == name)
-            .map(|(_, value)| value)
-    }
-
-    /// All pairs.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        Ok(Self(query::Pairs::parse(raw)?))
     }
 
     /// A switch: `true` or `false`, absent is `false`.
@@ -67,6 +37,20 @@ impl Pairs {
     }
 }
 
+impl Deref for Pairs {
+    type Target = query::Pairs;
+
+    fn deref(&self) -> &query::Pairs {
+        &self.0
+    }
+}
+
+impl From<BadQuery> for ApiError {
+    fn from(bad: BadQuery) -> Self {
+        Self::bad_request(bad.to_string())
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Pairs {
     type Rejection = ApiError;
 
@@ -75,72 +59,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Pairs {
     }
 }
 
-fn decode(text: &str) -> ApiResult<String> {
-    let bad = || ApiError::bad_request("the query does not decode to UTF-8 text");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let high = rest.next().and_then(hex).ok_or_else(bad)?;
-                let low = rest.next().and_then(hex).ok_or_else(bad)?;
-                high * 16 + low
-            }
-            other => other,
-        });
-    }
-    let text = String::from_utf8(bytes).map_err(|_| bad())?;
-    if text.contains('\0') {
-        return Err(bad());
-    }
-    Ok(text)
-}
-
-fn hex(byte: u8) -> Option<u8> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
-}
-
-/// A value as it stands in a query.
-pub(crate) fn encode(text: &str) -> String {
-    use std::fmt::Write;
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a text never fails.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_may_repeat() {
-        let pairs = Pairs::parse(Some("job_names=a&job_names=b%2Cc+d&&empty")).unwrap();
-        assert_eq!(
-            pairs.values("job_names").collect::<Vec<_>>(),
-            ["a", "b,c d"]
-        );
-        assert_eq!(pairs.first("empty"), Some(""));
-        assert_eq!(pairs.first("missing"), None);
-    }
-
-    #[test]
-    fn what_is_no_text_is_refused() {
-        for bad in ["a=%zz", "a=%f", "a=%ff", "%00=1"] {
-            assert!(Pairs::parse(Some(bad)).is_err(), "{bad}");
-        }
-        let many = "a=1&".repeat(MAX_PAIRS + 1);
-        assert!(Pairs::parse(Some(&many)).is_err());
-    }
 
     #[test]
     fn switches_are_words() {
@@ -149,12 +70,5 @@ mod tests {
         assert_eq!(pairs.switch("b"), Ok(false));
         assert_eq!(pairs.switch("missing"), Ok(false));
         assert!(pairs.switch("c").is_err());
-    }
-
-    #[test]
-    fn encoding_is_undone_by_decoding() {
-        for text in ["a b&c=d", "é%", "plain-1.2_3~4"] {
-            assert_eq!(decode(&encode(text)).unwrap(), text);
-        }
     }
 }

@@ -10,17 +10,16 @@ use axum::http::HeaderValue;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use windlass_control::Control;
+use windlass_control::{Control, clock};
 use windlass_engine::id::AppId;
 use windlass_wire::endpoints::{self, Endpoint};
-use windlass_wire::panics;
+use windlass_wire::rate::{RateLimits, Standing};
 use windlass_wire::unread::Unread;
+use windlass_wire::{delivery, panics};
 
 use crate::auth::bearer;
 use crate::error::ApiError;
 use crate::logs::LogTokens;
-use crate::once::watch_delivery;
-use crate::rate::{RateLimits, Standing};
 use crate::spec::secret::Vault;
 use crate::urls::Urls;
 
@@ -122,7 +121,8 @@ async fn other_method() -> ApiError {
 /// API's form, reads what the handler left of the body.
 async fn every_request(State(state): State<DoState>, mut request: Request, next: Next) -> Response {
     let id = uuid::Uuid::new_v4().to_string();
-    let standing = state.limits.count(bearer(request.headers()));
+    let now_secs = u64::try_from(clock::wall().0 / 1_000).unwrap_or(0);
+    let standing = state.limits.count(bearer(request.headers()), now_secs);
     let mut response = if let Some(secs) = standing.retry_after_secs {
         ApiError::too_many_requests(secs).into_response()
     } else {
@@ -143,7 +143,7 @@ async fn every_request(State(state): State<DoState>, mut request: Request, next:
         response = error.into_answer(&id);
     }
     put_headers(&mut response, &id, &standing);
-    watch_delivery(&state.control, response)
+    delivery::watch(&state.control, response)
 }
 
 fn put_headers(response: &mut Response, id: &str, standing: &Standing) {

@@ -7,8 +7,6 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
-use windlass_control::clock;
-
 const HOUR_SECS: u64 = 3_600;
 /// Tokens that are counted at once. Beyond it those whose hour is over go, then all do: the count
 /// is a courtesy, memory is not.
@@ -16,7 +14,7 @@ const MAX_TOKENS: usize = 50_000;
 
 /// The counts of all tokens.
 #[derive(Debug)]
-pub(crate) struct RateLimits {
+pub struct RateLimits {
     limit: u32,
     hasher: RandomState,
     windows: Mutex<HashMap<u64, Window>>,
@@ -30,20 +28,20 @@ struct Window {
 
 /// Where a token stands after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub struct Standing {
     /// Requests of an hour.
-    pub(crate) limit: u32,
+    pub limit: u32,
     /// What is left of them.
-    pub(crate) remaining: u32,
+    pub remaining: u32,
     /// When all are there again, seconds since 1970.
-    pub(crate) reset_at_secs: u64,
+    pub reset_at_secs: u64,
     /// Seconds to wait, when there are none left.
-    pub(crate) retry_after_secs: Option<u64>,
+    pub retry_after_secs: Option<u64>,
 }
 
 impl RateLimits {
     /// Nobody has sent anything yet.
-    pub(crate) fn new(limit: u32) -> Self {
+    pub fn new(limit: u32) -> Self {
         Self {
             limit,
             hasher: RandomState::new(),
@@ -51,13 +49,8 @@ impl RateLimits {
         }
     }
 
-    /// Counts a request.
-    pub(crate) fn count(&self, token: Option<&str>) -> Standing {
-        let now_secs = u64::try_from(clock::wall().0 / 1_000).unwrap_or(0);
-        self.count_at(token, now_secs)
-    }
-
-    fn count_at(&self, token: Option<&str>, now_secs: u64) -> Standing {
+    /// Counts a request of this token, now in seconds since 1970.
+    pub fn count(&self, token: Option<&str>, now_secs: u64) -> Standing {
         let key = self.hasher.hash_one(token);
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= MAX_TOKENS && !windows.contains_key(&key) {
@@ -94,7 +87,7 @@ mod tests {
     #[test]
     fn each_token_has_its_own_hour() {
         let limits = RateLimits::new(2);
-        let at = |token, now| limits.count_at(Some(token), now);
+        let at = |token, now| limits.count(Some(token), now);
         assert_eq!(
             at("a", 100),
             Standing {
@@ -114,7 +107,7 @@ mod tests {
     fn many_tokens_do_not_fill_the_memory() {
         let limits = RateLimits::new(1);
         for number in 0..MAX_TOKENS + 10 {
-            limits.count_at(Some(&number.to_string()), 0);
+            limits.count(Some(&number.to_string()), 0);
         }
         assert!(limits.windows.lock().unwrap().len() <= MAX_TOKENS);
     }
