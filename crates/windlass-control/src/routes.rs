@@ -370,6 +370,34 @@ pub(crate) fn put_own_route(
     Ok(full_host)
 }
 
+/// Creates the route of an app's own host inside the commit that creates the app, with the first
+/// of these hosts that nobody has. Gives the host.
+pub(crate) fn put_first_free_route(
+    tx: &mut Tx<'_>,
+    app: &AppRecord,
+    hosts: &[OwnHost],
+) -> Result<String, Error> {
+    for host in hosts {
+        let domain = tx
+            .get::<Domain>(&host.domain)?
+            .ok_or(Error::NotFound { what: "domain" })?;
+        let full_host = rules::full_host(&host.label, &domain.name);
+        let is_host = Filter::is(Column::FullHost, full_host.as_str());
+        let is_domain = Filter::is(Column::Name, full_host.as_str());
+        if tx.find::<Route>(&[is_host])?.is_some() || tx.find::<Domain>(&[is_domain])?.is_some() {
+            continue;
+        }
+        return put_own_route(tx, app, host).map_err(|error| match error {
+            RouteError::Refused(refusal) => Error::Conflict(refusal.to_string()),
+            RouteError::Other(error) => error,
+        });
+    }
+    Err(Error::Taken {
+        what: "host",
+        value: hosts.first().map_or("", |host| &host.label).to_owned(),
+    })
+}
+
 fn now_by(actor: &Actor) -> By {
     By {
         actor: actor.clone(),

@@ -16,7 +16,7 @@ use crate::commit::read_state;
 use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
 use crate::history::ReleaseRecord;
-use crate::routes::{RouteError, put_own_route};
+use crate::routes::{RouteError, put_first_free_route, put_own_route};
 
 /// The host that an app gets of its own, with its creation. It leads to the app as a whole.
 #[derive(Debug, Clone)]
@@ -64,6 +64,31 @@ impl Control {
         self.publish_host_in_time(&full_host, committed.commit);
         self.act(&committed);
         Ok((record, release))
+    }
+
+    /// Creates an app with the first of these hosts that nobody has: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] for its name or when each host is somebody's, [`Error::NotFound`].
+    pub async fn create_app_hosted(
+        &self,
+        app: NewApp,
+        hosts: Vec<OwnHost>,
+        extra: Extra,
+    ) -> Result<AppRecord, Error> {
+        let app_settings = app.settings.unwrap_or(self.settings().app_defaults);
+        let control = self.clone();
+        let (record, full_host, commit) = self
+            .write(move |tx| {
+                control.claim(tx, extra.once.as_ref())?;
+                let record = put_new_app(tx, app, app_settings, Vec::new())?;
+                let full_host = put_first_free_route(tx, &record, &hosts)?;
+                put_audit(tx, extra.audit)?;
+                Ok((record, full_host, tx.commit_number()))
+            })
+            .await?;
+        self.publish_host_in_time(&full_host, commit);
+        Ok(record)
     }
 
     /// Creates a deployment that makes an app what `target` says. `change` may refuse it and may

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use windlass_engine::id::{OrganizationId, SpaceId};
 use windlass_engine::records::{Actor, Metadata, Organization, Space};
-use windlass_store::{Column, Filter, ListPage, ListQuery, StoreError, Unique};
+use windlass_store::{Column, Filter, ListPage, ListQuery, Order, Page, StoreError, Unique};
 
 use super::{Subject, Tenancy, check_name, live_organization, live_space, put_event, visible};
 use crate::error::Error;
@@ -135,6 +135,20 @@ impl Tenancy {
         Ok(self
             .store
             .read(move |reader| reader.find::<Space>(&filters))?)
+    }
+
+    /// The oldest space of an organization.
+    pub fn first_space(&self, organization: &OrganizationId) -> Result<Option<Space>, Error> {
+        let query = ListQuery::filtered(vec![
+            Filter::is(Column::Organization, organization.as_str()),
+            Filter::is(Column::Deleting, false),
+        ])
+        .ordered(Order::ascending(Column::CreatedCommit))
+        .page(Page::first(1));
+        let found = self
+            .store
+            .read(move |reader| reader.list::<Space>(&query))?;
+        Ok(found.rows.into_iter().next())
     }
 
     /// Spaces that the caller sees.
