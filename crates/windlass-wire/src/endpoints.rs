@@ -19,7 +19,9 @@ pub struct Endpoint {
 /// read: the number of a route, the methods it allows, and its path.
 pub fn of<S>(router: &Router<S>) -> Vec<Endpoint> {
     let text = format!("{router:?}");
-    let (routes, paths) = text.split_once("paths: {").unwrap_or((&text, ""));
+    // Fallbacks have a router of their own behind it, with numbers of its own.
+    let text = until(&text, "fallback_router:");
+    let (routes, paths) = text.split_once("paths: {").unwrap_or((text, ""));
     let mut methods: BTreeMap<&str, &str> = BTreeMap::new();
     for route in routes.split("RouteId(").skip(1) {
         let number = until(route, ")");
