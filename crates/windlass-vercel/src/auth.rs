@@ -1,0 +1,72 @@
+//! Who calls: the bearer token of a request, checked before anything else.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use windlass_control::commands::Caller;
+use windlass_control::identity::Grants;
+use windlass_control::principal::Principal;
+
+use crate::error::{ApiError, ApiResult};
+use crate::server::VercelState;
+
+/// A caller whose token is good and has the scope that the method needs: reading for GET and
+/// HEAD, writing for everything else.
+#[derive(Debug, Clone)]
+pub(crate) struct Authenticated {
+    /// Who.
+    pub(crate) principal: Principal,
+    /// What their roles allow.
+    pub(crate) grants: Grants,
+    /// SHA-256 of the token, hex: finds its row.
+    pub(crate) token_sha256: String,
+}
+
+impl Authenticated {
+    /// The caller for the record.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::from(&self.principal)
+    }
+}
+
+impl FromRequestParts<VercelState> for Authenticated {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &VercelState) -> ApiResult<Self> {
+        use sha2::Digest as _;
+        let token = bearer(&parts.headers).ok_or_else(ApiError::missing_token)?;
+        let identity = state.control.identity();
+        let principal = identity.authenticate(token, user_agent(&parts.headers))?;
+        let reads = matches!(parts.method, Method::GET | Method::HEAD);
+        let allowed = if reads {
+            principal.may_read()
+        } else {
+            principal.may_write()
+        };
+        if !allowed {
+            return Err(ApiError::forbidden("You don't have permission to do this"));
+        }
+        let grants = identity.grants(&principal)?;
+        Ok(Self {
+            principal,
+            grants,
+            token_sha256: hex::encode(sha2::Sha256::digest(token)),
+        })
+    }
+}
+
+/// The token behind `Bearer `, in any case.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// Name of the calling program, for the record.
+fn user_agent(headers: &HeaderMap) -> &str {
+    headers
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("")
+}

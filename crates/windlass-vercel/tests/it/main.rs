@@ -1,0 +1,14 @@
+//! The whole dialect over a real control and a real database, without a socket.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test"
+)]
+
+mod documentation;
+mod endpoints;
+mod env;
+mod files;
+mod identity;
+mod projects;
+mod world;

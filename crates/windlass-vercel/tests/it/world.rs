@@ -1,0 +1,200 @@
+//! An installation without a socket: requests in, answers out, and a driver that runs nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+use windlass_control::Control;
+use windlass_control::identity::NewUser;
+use windlass_control::tenancy::{NewDomain, NewOrganization, NewSpace};
+use windlass_control::testing::{self, TestDriver};
+use windlass_engine::records::{Actor, AdminScope, Metadata, Quota, RoleKind};
+use windlass_vercel::server::{Settings, VercelState, router};
+
+/// Largest answer that a test reads, bytes.
+const ANSWER_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+/// Requests of an hour, far more than any test sends.
+const REQUESTS: u32 = 1_000_000;
+
+pub(crate) struct World {
+    pub(crate) control: Control,
+    pub(crate) router: Router,
+    _driver: Arc<TestDriver>,
+    tokens: BTreeMap<String, String>,
+    _dir: TempDir,
+}
+
+/// One answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// Status, code and text of a refusal.
+    pub(crate) fn error(&self) -> (u16, &str, &str) {
+        let text = |name: &str| self.body["error"][name].as_str().unwrap_or("?");
+        (self.status, text("code"), text("message"))
+    }
+}
+
+fn system() -> Actor {
+    Actor {
+        id: "system".to_owned(),
+        kind: "system".to_owned(),
+        name: "system".to_owned(),
+    }
+}
+
+impl World {
+    /// An installation with the users `admin`, `anna` (one team) and `bert` (another).
+    pub(crate) async fn start() -> Self {
+        Self::start_with(REQUESTS).await
+    }
+
+    /// The same with a limit of requests.
+    pub(crate) async fn start_with(requests_per_hour: u32) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (control, driver) = testing::open(dir.path()).await.expect("control opens");
+        let state = VercelState::new(control.clone(), &Settings { requests_per_hour });
+        let mut world = Self {
+            control,
+            router: router(state),
+            _driver: driver,
+            tokens: BTreeMap::new(),
+            _dir: dir,
+        };
+        world.user("admin", AdminScope::Admin).await;
+        let shared = NewDomain::shared("apps.windlass.test");
+        let tenancy = world.control.tenancy().clone();
+        tenancy
+            .create_domain(&system(), shared)
+            .await
+            .expect("a domain");
+        for name in ["anna", "bert"] {
+            world.tenant(name).await;
+        }
+        world
+    }
+
+    /// A user with a team of their own.
+    async fn tenant(&mut self, name: &str) {
+        let user = self.user(name, AdminScope::None).await;
+        let tenancy = self.control.tenancy();
+        let organization = tenancy
+            .create_organization(
+                &system(),
+                NewOrganization {
+                    name: format!("Team {name}"),
+                    suspended: false,
+                    quota: Quota::default(),
+                    metadata: Metadata::default(),
+                },
+            )
+            .await
+            .expect("an organization");
+        let space = tenancy
+            .create_space(
+                &system(),
+                NewSpace {
+                    organization: organization.id.clone(),
+                    name: "home".to_owned(),
+                    metadata: Metadata::default(),
+                },
+            )
+            .await
+            .expect("a space");
+        tenancy
+            .create_organization_role(
+                &system(),
+                RoleKind::OrganizationUser,
+                &user,
+                &organization.id,
+            )
+            .await
+            .expect("a role");
+        tenancy
+            .create_space_role(&system(), RoleKind::SpaceDeveloper, &user, &space.id)
+            .await
+            .expect("a role");
+    }
+
+    async fn user(&mut self, name: &str, admin: AdminScope) -> windlass_engine::id::UserId {
+        let new = NewUser {
+            admin,
+            ..NewUser::person(name, name)
+        };
+        let identity = self.control.identity();
+        let user = identity.create_user(new).await.expect("a user");
+        let token = identity
+            .create_token(&user.id, "test", None)
+            .await
+            .expect("a token");
+        self.tokens.insert(name.to_owned(), token.text);
+        user.id
+    }
+
+    pub(crate) fn token(&self, user: &str) -> &str {
+        &self.tokens[user]
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, "anna", path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::POST, "anna", path, Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::PATCH, "anna", path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, "anna", path, None).await
+    }
+
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        user: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.token(user)))
+            .header("content-type", "application/json")
+            .body(body)
+            .expect("a request");
+        self.send(request).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("never fails");
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, ANSWER_LIMIT_BYTES)
+            .await
+            .expect("a readable answer");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::String(text)),
+        }
+    }
+}
