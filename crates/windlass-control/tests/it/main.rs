@@ -10,6 +10,7 @@ mod loss;
 mod once;
 mod progress;
 mod runs;
+mod sites;
 mod tasks;
 mod whole;
 mod world;
