@@ -4,11 +4,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use windlass_engine::app::RunState;
+use windlass_engine::app::{AppState, RunState};
 use windlass_engine::build::BuildOutcome;
 use windlass_engine::id::{AppId, BuildId};
 use windlass_engine::input::{Input, Observation};
 use windlass_engine::instance::{ExitReason, RunExit};
+use windlass_engine::time::Uptime;
 use windlass_router::RouterEvent;
 use windlass_runtime as runtime;
 use windlass_store::Tx;
@@ -81,6 +82,16 @@ impl Control {
                 RouterEvent::Unreachable { upstream } => {
                     tracing::info!(run = %upstream, "the router can't connect to an instance");
                 }
+                RouterEvent::Idle { upstream, idle_ms } => {
+                    let control = self.clone();
+                    let taken =
+                        tokio::spawn(
+                            async move { control.instance_idle(&upstream, idle_ms).await },
+                        );
+                    if let Err(error) = taken.await {
+                        tracing::error!("taking in an event of the router broke: {error}");
+                    }
+                }
                 RouterEvent::Wanted { version } => {
                     let control = self.clone();
                     let taken = tokio::spawn(async move { control.demanded(&version).await });
@@ -105,6 +116,23 @@ impl Control {
             component,
         };
         self.observe(&app, seen).await;
+    }
+
+    /// An instance on demand had no request for some time: the engine judges when that is enough.
+    async fn instance_idle(&self, upstream: &str, idle_ms: u64) {
+        let Ok(RunName::Instance { app, instance, run }) = upstream.parse() else {
+            return;
+        };
+        let since = Uptime(clock::uptime().0.saturating_sub(idle_ms));
+        let is_enough = |state: &AppState| {
+            let known = state.instances.get(&instance);
+            known.is_some_and(|it| it.run == run) && idle_ms >= state.settings.idle_limit_ms
+        };
+        // No commit for what will change nothing.
+        if matches!(self.state(&app), Ok(Some(state)) if is_enough(&state)) {
+            self.observe(&app, Observation::Idle { instance, since })
+                .await;
+        }
     }
 
     async fn upstream_empty(&self, upstream: &str) {

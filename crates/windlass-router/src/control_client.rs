@@ -9,6 +9,7 @@ use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
 
 use crate::crash_point::crash_point;
@@ -22,6 +23,9 @@ use crate::worker::Report;
 const FIRST_BACK_OFF: Duration = Duration::from_millis(10);
 /// Longest rest.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// How often instances on demand are looked at for requests.
+const IDLE_LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The router's end of the link.
 #[derive(Debug)]
@@ -105,6 +109,8 @@ impl ControlClient {
             position: self.switcher.position(),
         };
         protocol::send(&mut to, &hello).await?;
+        let mut look = tokio::time::interval(IDLE_LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 message = lines.next::<ToRouter>() => match message? {
@@ -120,6 +126,7 @@ impl ControlClient {
                         protocol::send(&mut to, &message_of(report)).await?;
                     }
                 }
+                now = look.tick() => send_all(&mut to, self.switcher.idle(now)).await?,
                 () = self.drained.notified() => {
                     send_all(&mut to, self.switcher.newly_empty()).await?;
                 }

@@ -31,6 +31,7 @@ mod counters;
 mod crash_point;
 mod framing;
 mod guard;
+mod idle;
 mod matching;
 mod metrics;
 mod pick;

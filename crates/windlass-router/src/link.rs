@@ -70,6 +70,13 @@ pub enum RouterEvent {
         /// Which.
         version: VersionId,
     },
+    /// An instance on demand has had no request for some time.
+    Idle {
+        /// Which.
+        upstream: UpstreamId,
+        /// For how long at least, in milliseconds.
+        idle_ms: u64,
+    },
 }
 
 /// Answer to "is this table in force?".

@@ -97,6 +97,13 @@ pub enum ToControl {
         /// Which.
         version: VersionId,
     },
+    /// An instance on demand has had no request for some time.
+    Idle {
+        /// Which.
+        upstream: UpstreamId,
+        /// For how long at least, in milliseconds.
+        idle_ms: u64,
+    },
     /// Something newer than this version.
     #[serde(other)]
     Unknown,

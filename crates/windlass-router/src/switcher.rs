@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::compiled::{Compiler, usable};
 use crate::counters::Registry;
+use crate::idle::IdleWatch;
 use crate::protocol::ToControl;
-use crate::table::{Change, Delta, Position, Table, UpstreamId};
+use crate::table::{Change, Delta, Position, Table, TargetKind, UpstreamId};
 use crate::table_file::{FileEnd, TableFileError, read_table};
 use crate::upstream::UpstreamState;
 use crate::worker::Switch;
@@ -31,6 +33,7 @@ pub(crate) struct Switcher {
     withdrawn: HashMap<UpstreamId, Withdrawn>,
     /// Withdrawn upstreams of the table that are known to be empty.
     settled: HashSet<UpstreamId>,
+    idle: IdleWatch,
 }
 
 #[derive(Debug)]
@@ -61,6 +64,7 @@ impl Switcher {
             registry,
             withdrawn: HashMap::new(),
             settled: HashSet::new(),
+            idle: IdleWatch::default(),
         }
     }
 
@@ -181,6 +185,24 @@ impl Switcher {
         }
         messages.extend(self.newly_empty());
         messages
+    }
+
+    /// What control should know about instances on demand that nobody needs.
+    pub(crate) fn idle(&mut self, now: Instant) -> Vec<ToControl> {
+        let versions = self.table.groups.values().flat_map(|group| &group.versions);
+        let on_demand = versions.flat_map(|version| match &version.target {
+            TargetKind::OnDemand { upstreams, .. } => upstreams.as_slice(),
+            TargetKind::Instances { .. }
+            | TargetKind::Static { .. }
+            | TargetKind::Redirect { .. } => &[],
+        });
+        let compiler = &self.compiler;
+        let states = on_demand.filter_map(|upstream| compiler.upstream(&upstream.id));
+        self.idle
+            .look(states, now)
+            .into_iter()
+            .map(|(upstream, idle_ms)| ToControl::Idle { upstream, idle_ms })
+            .collect()
     }
 
     /// What control must be told about withdrawn upstreams.

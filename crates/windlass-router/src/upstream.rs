@@ -23,6 +23,8 @@ pub(crate) struct UpstreamState {
     pub(crate) public_id: Arc<str>,
     pub(crate) index: u32,
     in_flight: AtomicU32,
+    /// Requests that it ever had.
+    begun: AtomicU64,
     upgraded: AtomicU32,
     withdrawn: AtomicBool,
     /// End of the rest, in milliseconds of [`Uptime`]; 0 = reachable.
@@ -54,6 +56,7 @@ impl UpstreamState {
             public_id: upstream.public_id.as_str().into(),
             index: upstream.index,
             in_flight: AtomicU32::new(0),
+            begun: AtomicU64::new(0),
             upgraded: AtomicU32::new(0),
             withdrawn: AtomicBool::new(false),
             rests_until_ms: AtomicU64::new(0),
@@ -72,6 +75,10 @@ impl UpstreamState {
 
     pub(crate) fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::SeqCst)
     }
 
     pub(crate) fn upgraded(&self) -> u32 {
@@ -142,6 +149,7 @@ impl InFlight {
     /// Counts a request. Must happen in the same synchronous step as its pick.
     pub(crate) fn begin(upstream: &Arc<UpstreamState>) -> Self {
         upstream.in_flight.fetch_add(1, Ordering::SeqCst);
+        upstream.begun.fetch_add(1, Ordering::SeqCst);
         Self {
             upstream: Arc::clone(upstream),
             is_upgraded: false,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use windlass_control::Extra;
 use windlass_control::commands::apps::NewApp;
@@ -12,17 +13,19 @@ use windlass_control::commands::site::{NewSiteDeployment, SiteRelease};
 use windlass_control::history::ReleaseDetail;
 use windlass_control::routes::{RouteError, RouteRefusal};
 use windlass_control::testing::end_build;
-use windlass_engine::app::ConcurrencyPolicy;
+use windlass_engine::app::{AppSettings, ConcurrencyPolicy};
 use windlass_engine::build::{AwaitedChecks, BuildSource, OnBuilt, OnBuiltRelease};
 use windlass_engine::configuration::{ComponentConfig, ComponentRole, Configuration};
 use windlass_engine::id::{AppId, BuildId, PackageId, ReleaseId};
 use windlass_engine::input::CreateBuildCommand;
+use windlass_engine::instance::Instance;
 use windlass_engine::records::{
     Actor, BuildRecord, BuildRecordState, BuildSettings, Dialect, Domain, Metadata, Package,
     PackageState, Stamps, WantedHost,
 };
 use windlass_engine::rejection::Rejection;
 use windlass_engine::strategy::{Stage, StageGate, Strategy};
+use windlass_router::Version;
 
 use crate::world::{World, caller};
 
@@ -51,7 +54,10 @@ async fn publishing(slots: u32) -> World {
         document: serde_json::Value::Null,
         components: BTreeMap::new(),
         env: BTreeMap::new(),
-        settings: None,
+        settings: Some(AppSettings {
+            idle_limit_ms: 0,
+            ..AppSettings::default()
+        }),
     };
     let created = world.control.create_app(new, Extra::default()).await;
     created.expect("an app");
@@ -436,21 +442,41 @@ async fn a_request_that_waits_starts_the_instance_of_its_version() {
         "position": position,
     });
     let wanted = serde_json::json!({"type": "wanted", "version": "v2", "group": version(2)});
-    write!(router, "{hello}\n{wanted}\n{wanted}\n").expect("told");
+    for line in [&hello, &wanted, &wanted] {
+        writeln!(router, "{line}").expect("told");
+    }
     let state = world
         .until("it runs", |state| {
-            state.instances.values().any(|it| it.is_routable())
+            state.instances.values().any(Instance::is_routable)
         })
         .await;
     assert_eq!(state.instances.len(), 1);
     let upstreams = |group: &str| {
         let table = world.control.routes().table();
         let versions = &table.groups[group].versions;
-        versions
-            .iter()
-            .map(|it| it.upstreams().len())
-            .sum::<usize>()
+        let all = versions.iter().flat_map(Version::upstreams);
+        all.map(|it| it.id.clone()).collect::<Vec<_>>()
     };
-    assert_eq!((upstreams(&version(2)), upstreams(&version(1))), (1, 0));
-    assert_eq!(upstreams(&app_group()), 0, "the app runs the other one");
+    in_force("its version has it", || upstreams(&version(2)).len() == 1).await;
+    assert!(upstreams(&version(1)).is_empty());
+    assert!(
+        upstreams(&app_group()).is_empty(),
+        "the app runs the other one"
+    );
+    let run = upstreams(&version(2)).remove(0);
+    let idle = serde_json::json!({"type": "idle", "upstream": run, "idle_ms": 5});
+    writeln!(router, "{idle}").expect("told");
+    world
+        .until("it is gone", |state| state.instances.is_empty())
+        .await;
+    assert!(upstreams(&version(2)).is_empty());
+}
+
+/// Waits until a table is published that follows a commit.
+async fn in_force(what: &str, is: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+    while !is() {
+        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -211,6 +211,10 @@ fn take_in(message: ToControl, id: u64, shared: &Shared) {
             state.hint(RouterEvent::Wanted { version });
             shared.has_events.notify_one();
         }
+        ToControl::Idle { upstream, idle_ms } => {
+            state.hint(RouterEvent::Idle { upstream, idle_ms });
+            shared.has_events.notify_one();
+        }
         ToControl::Hello { .. } | ToControl::Unknown => {}
     }
     drop(state);
