@@ -20,6 +20,7 @@ use crate::clock;
 use crate::control::put_audit;
 use crate::error::Error;
 use crate::history::put_history;
+use crate::hosts;
 use crate::instance_events::instance_events;
 use crate::run_name::RunName;
 
@@ -49,6 +50,8 @@ pub struct Committed {
     pub published_changed: Vec<(RevisionId, ComponentName)>,
     /// Number of the commit.
     pub commit: CommitNumber,
+    /// Hosts that lead somewhere else than before.
+    pub hosts: BTreeSet<String>,
 }
 
 /// Folds one input into an app inside a commit.
@@ -68,13 +71,14 @@ pub(crate) fn apply(
     let ledgers = ledgers(tx, &record, &state, settings)?;
     let result = transition(&state, input, now, &ledgers)?;
     let plan = plan(&result.state, now);
-    let committed = Committed {
+    let mut committed = Committed {
         published_changed: published_changed(&state, &plan, now),
         plan_changed: result.state.plan_generation != state.plan_generation,
         changed: result.changed,
         commit: tx.commit_number(),
         plan,
         state: result.state,
+        hosts: BTreeSet::new(),
     };
     if !committed.changed {
         return Ok(committed);
@@ -90,6 +94,10 @@ pub(crate) fn apply(
         now,
         settings,
     )?;
+    // A new release is only recorded afterwards, with what it names.
+    if !matches!(input, Input::Deploy(_)) && hosts::may_settle(&state, &committed.state) {
+        committed.hosts = hosts::settle(tx, app)?;
+    }
     Ok(committed)
 }
 

@@ -369,6 +369,7 @@ impl Control {
             Ok(position) => self.follow_acknowledgement(&committed.state, position, None),
             Err(error) => self.note_unpublished(&committed.state.app, &error),
         }
+        self.publish_hosts(&committed.hosts, committed.commit);
         self.wake(&committed.state.app);
     }
 }
@@ -379,7 +380,9 @@ impl Control {
         if !committed.changed {
             return;
         }
-        match self.publish(committed) {
+        let published = self.publish(committed);
+        self.publish_hosts(&committed.hosts, committed.commit);
+        match published {
             Ok(position) => {
                 self.follow_acknowledgement(&committed.state, position, None);
                 self.wake(&committed.state.app);

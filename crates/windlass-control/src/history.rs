@@ -1,7 +1,7 @@
 //! What lists and dialects see of releases and tasks: the engine's own state of each, kept beyond
 //! it, together with what only the dialects need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,6 +72,9 @@ pub struct ReleaseDetail {
     pub has_new_processes: bool,
     /// Whether it goes back to an earlier revision.
     pub is_rollback: bool,
+    /// Host names that the app shall have with it, besides its own and its routes.
+    #[serde(default)]
+    pub hosts: BTreeSet<String>,
 }
 
 /// A task with everything that is told of it.

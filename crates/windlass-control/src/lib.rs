@@ -18,6 +18,7 @@ pub mod error;
 mod functions;
 pub mod guid;
 pub mod history;
+pub mod hosts;
 pub mod identity;
 mod instance_events;
 pub mod instances;

@@ -11,8 +11,8 @@ use windlass_engine::id::{
     AppId, ComponentName, DestinationId, DomainId, OperationId, RouteId, SpaceId,
 };
 use windlass_engine::records::{
-    Actor, AppRecord, Destination, Domain, Metadata, OperationState, Organization, Protocol, Route,
-    RouteOptions, Space,
+    Actor, AppHost, AppRecord, Destination, Domain, Metadata, OperationState, Organization,
+    Protocol, Route, RouteOptions, Space,
 };
 use windlass_store::{Column, Filter, ListPage, ListQuery, StoreError, Tx, Unique, WriteError};
 
@@ -320,6 +320,16 @@ impl Control {
     }
 }
 
+/// The whole name of the host that an app gets of its own.
+pub(crate) fn own_host(
+    organization: &Organization,
+    domain: &Domain,
+    label: &str,
+) -> Result<String, RouteRefusal> {
+    rules::check_new(organization, domain, label, "")?;
+    Ok(rules::full_host(label, &domain.name))
+}
+
 /// Creates the route of an app's own host inside the commit that creates the app. Gives the host.
 pub(crate) fn put_own_route(
     tx: &mut Tx<'_>,
@@ -384,7 +394,10 @@ pub(crate) fn put_first_free_route(
         let full_host = rules::full_host(&host.label, &domain.name);
         let is_host = Filter::is(Column::FullHost, full_host.as_str());
         let is_domain = Filter::is(Column::Name, full_host.as_str());
-        if tx.find::<Route>(&[is_host])?.is_some() || tx.find::<Domain>(&[is_domain])?.is_some() {
+        let is_taken = tx.find::<Route>(std::slice::from_ref(&is_host))?.is_some()
+            || tx.find::<AppHost>(&[is_host])?.is_some()
+            || tx.find::<Domain>(&[is_domain])?.is_some();
+        if is_taken {
             continue;
         }
         return put_own_route(tx, app, host).map_err(|error| match error {
@@ -434,6 +447,10 @@ fn check_address(
             domain: full_host.to_owned(),
         }
         .into());
+    }
+    let of_app = [Filter::is(Column::FullHost, full_host)];
+    if tx.find::<AppHost>(&of_app)?.is_some() {
+        return Err(RouteRefusal::HostOfApp.into());
     }
     let elsewhere = [
         Filter::is(Column::FullHost, full_host),

@@ -14,12 +14,12 @@ use windlass_engine::id::{AppId, CommitNumber, ComponentName, PlanGeneration, Re
 use windlass_engine::input::{Input, Observation};
 use windlass_engine::limits::SHARE_ALL;
 use windlass_engine::plan::{Plan, VersionShare, plan};
-use windlass_engine::records::Route;
+use windlass_engine::records::{AppHost, Route};
 use windlass_router::{
     Acknowledgement, Change, Destination, Group, GroupId, HostRoutes, Position, RouteRule, Table,
     TargetKind, Upstream, Version,
 };
-use windlass_store::{Column, Filter, ListQuery, Page, Reader, StoreError};
+use windlass_store::{Column, Filter, ListQuery, Page, Reader, Row, StoreError};
 
 use crate::clock;
 use crate::commit::{Committed, read_state};
@@ -378,10 +378,15 @@ impl Control {
     }
 
     fn host_rules(&self, full_host: &str) -> Result<Vec<RouteRule>, Error> {
-        let routes: Vec<Route> = self.store().read(|reader| {
-            Ok::<_, Error>(reader.all::<Route>(vec![Filter::is(Column::FullHost, full_host)])?)
+        let filter = || vec![Filter::is(Column::FullHost, full_host)];
+        let (routes, hosts) = self.store().read(|reader| {
+            Ok::<_, Error>((
+                reader.all::<Route>(filter())?,
+                reader.all::<AppHost>(filter())?,
+            ))
         })?;
-        Ok(routes.iter().filter_map(rule).collect())
+        let of_routes = routes.iter().filter_map(rule);
+        Ok(of_routes.chain(hosts.iter().map(rule_of_host)).collect())
     }
 
     /// Replaces the whole table by what apps and routes say: the first thing after a start.
@@ -395,12 +400,18 @@ impl Control {
                 }
             }
         }
-        let (routes, commit): (Vec<Route>, CommitNumber) = self
-            .store()
-            .read(|reader| Ok::<_, Error>((all_routes(reader)?, reader.last_commit()?)))?;
-        for route in &routes {
-            let Some(rule) = rule(route) else { continue };
-            let host = table.hosts.entry(route.full_host.clone()).or_default();
+        let (routes, hosts, commit) = self.store().read(|reader| {
+            let routes = every::<Route>(reader)?;
+            Ok::<_, Error>((routes, every::<AppHost>(reader)?, reader.last_commit()?))
+        })?;
+        let of_routes = routes
+            .iter()
+            .filter_map(|route| Some((&route.full_host, rule(route)?)));
+        let of_hosts = hosts
+            .iter()
+            .map(|host| (&host.full_host, rule_of_host(host)));
+        for (full_host, rule) in of_routes.chain(of_hosts) {
+            let host = table.hosts.entry(full_host.clone()).or_default();
             host.commit = commit.0;
             host.rules.push(rule);
         }
@@ -512,20 +523,34 @@ impl Control {
     }
 }
 
-/// Every route, however many there are: what is missing here is cut off.
-fn all_routes(reader: &Reader<'_>) -> Result<Vec<Route>, StoreError> {
-    let mut routes = Vec::new();
+/// Every row, however many there are: what is missing here is cut off.
+fn every<T: Row>(reader: &Reader<'_>) -> Result<Vec<T>, StoreError> {
+    let mut rows = Vec::new();
     loop {
         let query = ListQuery::filtered(Vec::new()).page(Page {
-            offset: routes.len() as u64,
+            offset: rows.len() as u64,
             limit: Page::MAX_LIMIT,
         });
-        let page = reader.list::<Route>(&query)?.rows;
+        let page = reader.list::<T>(&query)?.rows;
         let is_last = page.len() < Page::MAX_LIMIT as usize;
-        routes.extend(page);
+        rows.extend(page);
         if is_last {
-            return Ok(routes);
+            return Ok(rows);
         }
+    }
+}
+
+/// A host of an app leads to all of it.
+fn rule_of_host(host: &AppHost) -> RouteRule {
+    RouteRule {
+        route_id: host.id.to_string(),
+        path_prefix: String::new(),
+        method: None,
+        headers: Vec::new(),
+        destinations: vec![Destination {
+            group: group_of(&host.app, &ComponentName::from(WHOLE_APP)),
+            weight: 1,
+        }],
     }
 }
 

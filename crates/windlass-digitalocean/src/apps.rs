@@ -22,6 +22,7 @@ use crate::query::Pairs;
 use crate::server::DoState;
 use crate::submit::{self, Sources};
 
+mod domains;
 pub(crate) mod view;
 
 /// Longest name that is looked for, bytes.

@@ -35,7 +35,12 @@ async fn propose(
         Some(_) => return Err(ApiError::not_found("app")),
     };
     let spec = submit::spec(body::spec(&object)?)?;
-    let shown = submit::proposed(&state, &spec, own.as_ref().map(|place| &place.app))?;
+    let organization = match &own {
+        Some(place) => place.app.organization.clone(),
+        None => place::home(&state, &caller, None).await?.organization.id,
+    };
+    let app = own.as_ref().map(|place| &place.app);
+    let shown = submit::proposed(&state, &spec, app, &organization)?;
     let name = spec.app().name.clone();
     let visible = caller.grants.visible_spaces();
     let taken_by = apps::named(&state, &visible, &name).await?;

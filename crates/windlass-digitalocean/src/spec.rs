@@ -23,6 +23,7 @@ use serde_json::Value;
 
 pub use error::SpecError;
 use path::Path;
+pub(crate) use rules::host;
 use wire::AppSpec;
 
 /// Most bytes of a spec.

@@ -11,7 +11,7 @@ use windlass_control::commands::deploy_whole::OwnHost;
 use windlass_control::error::Error;
 use windlass_control::history::{ReleaseDetail, ReleaseRecord};
 use windlass_engine::app::{AppSettings, ConcurrencyPolicy};
-use windlass_engine::id::{AppId, ReleaseId, RevisionId};
+use windlass_engine::id::{AppId, OrganizationId, ReleaseId, RevisionId};
 use windlass_engine::input::{DeployCommand, IfStopped};
 use windlass_engine::records::{AppRecord, Dialect, Metadata};
 use windlass_engine::strategy::Strategy;
@@ -39,8 +39,6 @@ const SPECS_BEFORE: usize = 2;
 
 /// Deployed versions that can be rolled back to.
 const ROLLBACKS: u32 = 10;
-const NO_DOMAINS: &str = "error validating app spec field \"domains\": domains of one's own are not \
-     served yet: remove it and use the app's default address";
 
 /// What is ordered beside the spec itself.
 #[derive(Debug, Clone)]
@@ -72,12 +70,7 @@ pub(crate) enum PinChange {
 /// 400 that names the field.
 pub(crate) fn spec(value: &Value) -> ApiResult<Spec> {
     let spec = Spec::check(value.clone());
-    let spec = spec.map_err(|error| ApiError::bad_request(error.to_string()))?;
-    if spec.app().domains.is_empty() {
-        Ok(spec)
-    } else {
-        Err(ApiError::bad_request(NO_DOMAINS))
-    }
+    spec.map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
 /// Creates an app with its first deployment.
@@ -307,7 +300,12 @@ pub(crate) fn kept(state: &DoState, record: &ReleaseRecord) -> ApiResult<BTreeSe
 ///
 /// # Errors
 /// 400 that names the field.
-pub(crate) fn proposed(state: &DoState, spec: &Spec, app: Option<&AppRecord>) -> ApiResult<Value> {
+pub(crate) fn proposed(
+    state: &DoState,
+    spec: &Spec,
+    app: Option<&AppRecord>,
+    organization: &OrganizationId,
+) -> ApiResult<Value> {
     let nobody = AppId::new(Uuid::nil().to_string());
     let (id, document) = match app {
         Some(app) => (&app.id, Document::of(app)),
@@ -321,6 +319,9 @@ pub(crate) fn proposed(state: &DoState, spec: &Spec, app: Option<&AppRecord>) ->
     };
     let translation = components::translate(state, &sealed, &ground, &BTreeMap::new())?;
     components::check_sources(state, &translation)?;
+    let hosts = translation.full_hosts();
+    let app = app.map(|app| &app.id);
+    state.control.check_hosts(organization, app, &hosts)?;
     Ok(sealed.document().clone())
 }
 
@@ -448,6 +449,7 @@ fn new_deployment(
         scale,
         canary,
         secrets,
+        hosts,
         ..
     } = planned;
     let builds: Vec<_> = components
@@ -479,6 +481,7 @@ fn new_deployment(
         detail: ReleaseDetail {
             options: detail.to_value(),
             is_rollback,
+            hosts,
             ..ReleaseDetail::default()
         },
         secrets,

@@ -83,6 +83,8 @@ ids! {
     KeyId;
     /// A domain below which routes have their hosts.
     DomainId;
+    /// A host name that an app has of its own.
+    AppHostId;
     /// A route: host and path that lead to apps.
     RouteId;
     /// A destination of a route.

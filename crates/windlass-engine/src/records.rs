@@ -13,7 +13,7 @@ pub use audit::{Actor, AuditEvent, Operation, OperationState, Target};
 pub use identity::{
     AdminScope, PASSWORD_ORIGIN, Role, RoleKind, SigningKey, Token, TokenKind, User,
 };
-pub use routing::{Destination, Domain, Protocol, Route, RouteOptions, WantedHost};
+pub use routing::{AppHost, Destination, Domain, Protocol, Route, RouteOptions, WantedHost};
 pub use settings::{FeatureFlag, IdempotencyRow, SecretValue};
 pub use source::{
     Artifact, ArtifactState, BuildCancel, BuildRecord, BuildRecordState, BuildSettings, GitSource,

@@ -27,6 +27,8 @@ pub enum Unique {
     DomainName,
     /// Host and path of a route.
     RouteAddress,
+    /// Host name of an app.
+    AppHost,
     /// Name of a service instance inside its space.
     ServiceInstanceName,
     /// A binding of an app to a service instance.

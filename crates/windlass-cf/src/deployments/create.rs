@@ -81,6 +81,7 @@ pub(super) async fn create(
         numbered_revision: None,
         has_new_processes: state.run == RunState::Started,
         is_rollback: rolled_back_to.is_some(),
+        hosts: std::collections::BTreeSet::new(),
     };
     let new = NewDeployment {
         app: place.app.id.clone(),

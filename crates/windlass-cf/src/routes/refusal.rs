@@ -24,7 +24,7 @@ pub(super) fn of_address(
                 "Route already exists with host '{host}' and path '{path}' for domain '{name}'."
             ),
         },
-        RouteRefusal::HostInOtherSpace => {
+        RouteRefusal::HostInOtherSpace | RouteRefusal::HostOfApp => {
             "Routes for this host and domain have been reserved for another space.".to_owned()
         }
         RouteRefusal::ConflictsWithDomain { domain } => {
@@ -101,6 +101,7 @@ fn destination_text(refusal: &RouteRefusal) -> &'static str {
         }
         RouteRefusal::Taken
         | RouteRefusal::HostInOtherSpace
+        | RouteRefusal::HostOfApp
         | RouteRefusal::ConflictsWithDomain { .. }
         | RouteRefusal::DomainNotAvailable
         | RouteRefusal::HostMissing

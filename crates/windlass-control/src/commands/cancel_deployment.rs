@@ -161,7 +161,9 @@ impl Control {
             return Ok(restore.time_to_safe_us);
         }
         let is_zero = restore.zero_generation.is_some();
-        let position = match self.publish(committed) {
+        let published = self.publish(committed);
+        self.publish_hosts(&committed.hosts, committed.commit);
+        let position = match published {
             Ok(position) => position,
             Err(error) => {
                 // The cancel is durable; the worker publishes again.

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::commit::{Committed, apply, write};
 use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
+use crate::hosts;
 
 /// Kind of the operation that deletes an app.
 pub(crate) const APP_DELETE: &str = "app.delete";
@@ -112,7 +113,7 @@ pub(crate) fn end_app(
         tx.delete::<ServiceBinding>(&binding.id)?;
     }
     let routes: Vec<Route> = tx.all(vec![Filter::is(Column::App, app.as_str())])?;
-    let mut hosts = Vec::new();
+    let mut hosts: Vec<String> = hosts::free(tx, app)?.into_iter().collect();
     for mut route in routes {
         route
             .destinations

@@ -10,6 +10,7 @@ use crate::commit::{CommitSettings, Committed, apply};
 use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
 use crate::history::{ReleaseDetail, ReleaseRecord};
+use crate::hosts;
 
 /// A deployment to create.
 #[derive(Debug, Clone)]
@@ -111,12 +112,14 @@ where
         apply(tx, &app, &Input::CreateBuild(command), Some(settings))?;
         put_new_build(tx, record)?;
     }
-    let committed = apply(tx, &app, &Input::Deploy(command), Some(settings))?;
+    let mut committed = apply(tx, &app, &Input::Deploy(command), Some(settings))?;
     for value in &secrets {
         tx.put(value)?;
     }
     more(tx, &committed, &mut detail)?;
     let record = change_detail(tx, &id, |own| *own = detail)?;
+    committed.hosts = hosts::claim(tx, &app, &record.detail.hosts)?;
+    committed.hosts.extend(hosts::settle(tx, &app)?);
     Ok((committed, record))
 }
 

@@ -16,7 +16,8 @@ use crate::commit::read_state;
 use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
 use crate::history::ReleaseRecord;
-use crate::routes::{RouteError, put_first_free_route, put_own_route};
+use crate::hosts;
+use crate::routes::{RouteError, put_first_free_route};
 
 /// The host that an app gets of its own, with its creation. It leads to the app as a whole.
 #[derive(Debug, Clone)]
@@ -51,10 +52,11 @@ impl Control {
             .write(move |tx| {
                 control.claim(tx, extra.once.as_ref())?;
                 let record = put_new_app(tx, app, app_settings, Vec::new())?;
-                let full_host = put_own_route(tx, &record, &host).map_err(|error| match error {
-                    RouteError::Refused(refusal) => Error::Conflict(refusal.to_string()),
-                    RouteError::Other(error) => error,
-                })?;
+                let full_host =
+                    hosts::put_own(tx, &record, &host).map_err(|error| match error {
+                        RouteError::Refused(refusal) => Error::Conflict(refusal.to_string()),
+                        RouteError::Other(error) => error,
+                    })?;
                 put_audit(tx, extra.audit)?;
                 let deployment = whole(deployment, &Configuration::default(), &target);
                 let (committed, release) = deploy_in(tx, deployment, &settings, |_, _, _| Ok(()))?;

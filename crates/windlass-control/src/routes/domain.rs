@@ -61,6 +61,7 @@ fn delete_part(
     if tx.count::<Route>(&below)? > 0 {
         return Ok((None, hosts));
     }
+    hosts.extend(crate::hosts::free_below(tx, id)?);
     tx.delete::<Domain>(id)?;
     put_event(
         tx,

@@ -17,6 +17,9 @@ pub enum RouteRefusal {
     /// A route of another space has the host.
     #[error("the host belongs to another space")]
     HostInOtherSpace,
+    /// An app has the host of its own.
+    #[error("the host belongs to an app")]
+    HostOfApp,
     /// The host is a domain.
     #[error("{domain} is a domain")]
     ConflictsWithDomain {

@@ -275,6 +275,9 @@ fn check_overlap(
     if let Some(parent) = foreign {
         return Err(reserved(name, &parent.name, "by another domain"));
     }
+    if let Some(host) = crate::hosts::reserving(reader, name)? {
+        return Err(reserved(name, &host.full_host, "by an app"));
+    }
     let route = reader.find::<Route>(&[Filter::is(Column::FullHost, name)])?;
     match route {
         Some(route) => Err(reserved(name, &route.full_host, "by a route")),

@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 use windlass_control::history::ReleaseRecord;
+use windlass_control::hosts;
 use windlass_control::identity::Visibility;
 use windlass_control::listing::{Column, Filter, ListQuery, Order, Page};
 use windlass_engine::id::{AppId, ReleaseId};
 use windlass_engine::records::AppRecord;
-use windlass_engine::release::{Outcome, ReleaseState};
+use windlass_engine::release::ReleaseState;
 
+use super::domains;
 use crate::catalog;
 use crate::deployments::phase::Phase;
 use crate::deployments::view::{Shown, serving};
@@ -93,9 +95,15 @@ pub(crate) async fn app(
         if let Some(at) = shown.record().marks.ended_at {
             put("last_deployment_active_at", json!(seconds(at)));
         }
+        let live = domains::live(shown.record(), &document.host);
+        let address = state.urls().of_host(&live);
         put("live_url", json!(address));
         put("live_url_base", json!(address));
-        put("live_domain", json!(document.host));
+        put("live_domain", json!(live));
+    }
+    let domains = domains::list(state, &app.id, &spec, active.is_some())?;
+    if !domains.is_empty() {
+        put("domains", Value::Array(domains));
     }
     let region = spec.get("region").and_then(Value::as_str).unwrap_or("");
     put("region", catalog::region_of(region));
@@ -132,16 +140,9 @@ pub(crate) fn spec(
     newest: &[ReleaseRecord],
     active: Option<&ReleaseRecord>,
 ) -> Value {
-    let Some(first) = newest.first() else {
-        return document.spec.clone();
-    };
-    let found = if is_canceled(first) {
-        let open = newest.iter().find(|record| is_open(record));
-        open.or(active).unwrap_or(first)
-    } else {
-        first
-    };
-    Detail::of(found).map_or_else(|| document.spec.clone(), |detail| detail.spec)
+    hosts::wanted(newest, active)
+        .and_then(Detail::of)
+        .map_or_else(|| document.spec.clone(), |detail| detail.spec)
 }
 
 /// A deployment, if it is still known.
@@ -161,8 +162,4 @@ fn is_open(record: &ReleaseRecord) -> bool {
         | ReleaseState::Paused { .. } => true,
         ReleaseState::Restoring { .. } | ReleaseState::Finalized { .. } => false,
     }
-}
-
-fn is_canceled(record: &ReleaseRecord) -> bool {
-    matches!(record.release.outcome(), Some(Outcome::Canceled(_)))
 }

@@ -1,6 +1,7 @@
 //! From control's errors to the wire: total, in one place.
 
 use windlass_control::error::Error;
+use windlass_control::hosts::HOST;
 use windlass_engine::rejection::{QuotaKind, Rejection};
 use windlass_engine::release::{Outcome, ReleaseState};
 use windlass_engine::task::TaskState;
@@ -17,6 +18,12 @@ impl From<Error> for ApiError {
             }
             Error::NotAuthenticated(_) => Self::unauthorized(),
             Error::Rejected(rejection) => Self::from(rejection),
+            Error::Taken { what: HOST, value } => Self::unprocessable(format!(
+                "error validating app spec field \"domains\": {value} belongs to another app"
+            )),
+            Error::Invalid { field, reason } if field == HOST => Self::bad_request(format!(
+                "error validating app spec field \"domains\": {reason}"
+            )),
             Error::Invalid { field, reason } => Self::bad_request(format!("{field} {reason}")),
             Error::Taken { what, value } => {
                 Self::conflict(format!("{what} \"{value}\" is already in use"))

@@ -85,7 +85,7 @@ fn domains(app: &AppSpec) -> Result<(), SpecError> {
 }
 
 /// A host name as it is compared: lower case, without the dot of the root.
-pub(super) fn host(name: &str) -> String {
+pub(crate) fn host(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 

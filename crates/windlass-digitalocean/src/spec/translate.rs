@@ -156,6 +156,11 @@ impl fmt::Debug for Variable {
 }
 
 impl SealedSpec {
+    /// The host that stands for the app: the PRIMARY domain, else the default host.
+    pub(crate) fn primary_host(&self, default_host: &str) -> String {
+        primary_host(self.app(), default_host)
+    }
+
     /// Translates the spec of an app.
     ///
     /// # Errors
@@ -166,6 +171,7 @@ impl SealedSpec {
         surroundings: &Surroundings<'_>,
     ) -> Result<Translation, SpecError> {
         let app = self.app();
+        default_domain(app, surroundings.default_host)?;
         authorities(app, surroundings.default_host)?;
         let plain = Plain::of(app, vault)?;
         let facts = facts::of(app, &plain, surroundings);
@@ -178,11 +184,28 @@ impl SealedSpec {
         Ok(Translation {
             components,
             ingress: app.route_rules(),
-            hosts: hosts(app),
+            hosts: hosts(app)
+                .into_iter()
+                .filter(|host| host.name != surroundings.default_host)
+                .collect(),
             primary_host: primary_host(app, surroundings.default_host),
             canary_weights: app.canary_weights(),
             missing_commits,
         })
+    }
+}
+
+impl Translation {
+    /// Every host of the domains; a wildcard begins with `*.`.
+    pub fn full_hosts(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        for host in &self.hosts {
+            if host.is_wildcard {
+                all.insert(format!("*.{}", host.name));
+            }
+            all.insert(host.name.clone());
+        }
+        all
     }
 }
 
@@ -223,6 +246,26 @@ fn primary_host(app: &AppSpec, default_host: &str) -> String {
         .iter()
         .find(|domain| domain.kind == DomainType::Primary);
     primary.map_or_else(|| default_host.to_owned(), |domain| host(&domain.domain))
+}
+
+/// The name that the installation gave may stand among the domains, and no other may say that it is
+/// that; it is not for names below it.
+fn default_domain(app: &AppSpec, default_host: &str) -> Result<(), SpecError> {
+    let list = Path::ROOT.member("domains");
+    for (index, domain) in app.domains.iter().enumerate() {
+        let path = list.index(index);
+        let is_default = host(&domain.domain) == default_host;
+        if domain.kind == DomainType::Default && !is_default {
+            let why =
+                "DEFAULT is the name that the app is given: remove it, or make it PRIMARY or ALIAS";
+            return Err(SpecError::new(&path.member("type"), why));
+        }
+        if is_default && domain.wildcard {
+            let why = "there are no names below the app's default name";
+            return Err(SpecError::new(&path.member("wildcard"), why));
+        }
+    }
+    Ok(())
 }
 
 /// A rule for a host that the app does not have would never match.

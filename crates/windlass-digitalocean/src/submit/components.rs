@@ -1,6 +1,6 @@
 //! What each component of a spec runs: something that was built before, or a build to come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 use windlass_control::commands::deploy::NewBuild;
@@ -60,6 +60,8 @@ pub(crate) struct Planned {
     pub(super) canary: Option<Vec<u8>>,
     /// Values that are referred to.
     pub(super) secrets: Vec<SecretValue>,
+    /// Hosts of its domains.
+    pub(super) hosts: BTreeSet<String>,
     /// Tier of the largest instance.
     pub(super) tier: String,
 }
@@ -140,6 +142,7 @@ pub(crate) async fn plan(
     }
     Ok(Planned {
         tier: tier(sealed),
+        hosts: translation.full_hosts(),
         canary: translation.canary_weights,
         configuration,
         scale,

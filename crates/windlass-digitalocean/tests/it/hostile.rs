@@ -22,6 +22,8 @@ fn junk() -> impl Strategy<Value = Value> {
             Just("../../etc".to_owned()),
             Just("http://169.254.169.254/latest".to_owned()),
             Just("a\u{0}b".to_owned()),
+            Just("apps.windlass.test".to_owned()),
+            Just("held.example.com".to_owned()),
         ]
         .prop_map(Value::from),
     ];
@@ -59,6 +61,10 @@ fn places() -> impl Strategy<Value = &'static str> {
         "/static_sites",
         "/ingress",
         "/domains",
+        "/domains/0",
+        "/domains/0/domain",
+        "/domains/0/type",
+        "/domains/0/wildcard",
         "/envs",
         "/features",
         "/alerts",
@@ -86,6 +92,10 @@ fn put(spec: &mut Value, place: &str, value: Value) {
 fn no_spec_breaks_anything() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let world = runtime.block_on(World::start());
+    let mut holder = spec("holder");
+    holder["domains"] = json!([{"domain": "held.example.com"}]);
+    runtime.block_on(world.create(&holder));
+    let hosts = world.control.routes().table().hosts;
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases: 200,
         failure_persistence: None,
@@ -95,6 +105,7 @@ fn no_spec_breaks_anything() {
     runner
         .run(&inputs, |(place, value)| {
             let mut hostile = spec("victim");
+            hostile["domains"] = json!([{"domain": "victim.example.com", "type": "ALIAS"}]);
             put(&mut hostile, place, value);
             runtime.block_on(async {
                 let before = world.get("/v2/apps?per_page=200").await.body["meta"]["total"].clone();
@@ -114,6 +125,7 @@ fn no_spec_breaks_anything() {
                 }
                 let after = world.get("/v2/apps?per_page=200").await.body["meta"]["total"].clone();
                 prop_assert_eq!(before, after);
+                prop_assert_eq!(&world.control.routes().table().hosts, &hosts);
                 Ok(())
             })
         })

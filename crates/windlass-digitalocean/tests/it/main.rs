@@ -8,6 +8,7 @@
 mod apps;
 mod cancel;
 mod documentation;
+mod domains;
 mod endpoints;
 mod fixed;
 mod hostile;

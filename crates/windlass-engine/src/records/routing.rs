@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::tenancy::{Metadata, Stamps};
 use crate::id::{
-    AppId, ComponentName, DestinationId, DomainId, OrganizationId, RevisionId, RouteId, SpaceId,
+    AppHostId, AppId, ComponentName, DestinationId, DomainId, OrganizationId, RevisionId, RouteId,
+    SpaceId,
 };
 
 /// A domain.
@@ -96,6 +97,24 @@ pub struct Route {
     pub options: RouteOptions,
     /// Labels and annotations.
     pub metadata: Metadata,
+    /// Creation and change.
+    pub stamps: Stamps,
+}
+
+/// A host name that an app has of its own, besides routes: it leads to the app as a whole, and
+/// nobody else can have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppHost {
+    /// Its id.
+    pub id: AppHostId,
+    /// The app.
+    pub app: AppId,
+    /// The name, lower case; `*.domain` = every name below a domain.
+    pub full_host: String,
+    /// The domain that it lies below, if there is one: it goes with it.
+    pub domain: Option<DomainId>,
+    /// Whether it stays as long as the app; else as long as a release that counts names it.
+    pub is_lasting: bool,
     /// Creation and change.
     pub stamps: Stamps,
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use windlass_engine::id::{DomainId, OrganizationId, RouteId};
-use windlass_engine::records::{Destination, Domain, Route};
+use windlass_engine::id::{AppHostId, DomainId, OrganizationId, RouteId};
+use windlass_engine::records::{AppHost, Destination, Domain, Route};
 
+use super::VIA_APP;
 use crate::cell::{Cell, Cells};
 use crate::column::Column;
 use crate::error::StoreError;
@@ -131,6 +132,56 @@ impl Row for Route {
         Some(Side::Destinations(
             self.destinations.iter().map(pair).collect(),
         ))
+    }
+
+    fn decode(cells: Cells) -> Result<Self, StoreError> {
+        from_document(cells)
+    }
+}
+
+static APP_HOSTS: Table = Table {
+    name: "app_hosts",
+    columns: &[
+        Column::Id,
+        Column::App,
+        Column::Domain,
+        Column::FullHost,
+        Column::CreatedAt,
+        Column::UpdatedAt,
+        Column::CreatedCommit,
+        Column::Document,
+    ],
+    via: VIA_APP,
+    folds_names: false,
+    labeled: false,
+};
+
+impl Sealed for AppHost {}
+
+impl Row for AppHost {
+    type Id = AppHostId;
+    const TABLE: &'static Table = &APP_HOSTS;
+
+    fn key(id: &AppHostId) -> &str {
+        id.as_str()
+    }
+
+    fn own_key(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn cells(&self) -> Result<Vec<Cell>, StoreError> {
+        let [created_at, updated_at, created_commit] = stamps(&self.stamps);
+        Ok(vec![
+            Cell::from(self.id.as_str()),
+            Cell::from(self.app.as_str()),
+            Cell::maybe_text(self.domain.as_ref().map(DomainId::as_str)),
+            Cell::from(self.full_host.as_str()),
+            created_at,
+            updated_at,
+            created_commit,
+            to_document(self)?,
+        ])
     }
 
     fn decode(cells: Cells) -> Result<Self, StoreError> {

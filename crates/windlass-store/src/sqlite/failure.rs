@@ -71,6 +71,7 @@ fn unique(message: &str) -> Unique {
         "tokens.sha256" => Unique::TokenDigest,
         "domains.name" => Unique::DomainName,
         "routes.full_host, routes.path" => Unique::RouteAddress,
+        "app_hosts.full_host" => Unique::AppHost,
         "service_instances.space, service_instances.name" => Unique::ServiceInstanceName,
         "service_bindings.app, service_bindings.service_instance" => Unique::ServiceBinding,
         "service_bindings.app, service_bindings.name" => Unique::ServiceBindingName,

@@ -9,7 +9,10 @@ use crate::crash_point::crash_point;
 use crate::error::StoreError;
 
 /// The migrations: number n makes schema version n out of n − 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/sqlite/0001_initial.sql"),
+    include_str!("../migrations/sqlite/0002_app_hosts.sql"),
+];
 
 /// Mark of our files (`WNDL`), so that no other program's database is ever changed.
 const APPLICATION_ID: u32 = 0x574e_444c;

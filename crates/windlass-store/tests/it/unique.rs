@@ -3,14 +3,14 @@
 use std::fmt::Debug;
 
 use windlass_engine::records::*;
-use windlass_store::{Row, StoreError, Unique};
+use windlass_store::{Column, Filter, Row, StoreError, Unique};
 
 use crate::backend::{Backend, Fixture, for_each_backend};
 use crate::fixtures;
 
 for_each_backend! {
     organization_names, space_names, app_names, user_names, roles, token_digests, domain_names,
-    route_addresses, service_instances, service_bindings, task_numbers, destination_ids,
+    route_addresses, app_hosts, service_instances, service_bindings, task_numbers, destination_ids,
     a_row_does_not_collide_with_itself,
 }
 
@@ -154,6 +154,32 @@ fn route_addresses(backend: Backend) {
         path: String::new(),
         ..fixtures::route("r2", "d1", "www", &[])
     });
+}
+
+fn app_hosts(backend: Backend) {
+    let fixture = Fixture::new(backend);
+    let host = |id: &str, app: &str, full_host: &str| AppHost {
+        id: id.into(),
+        app: app.into(),
+        full_host: full_host.to_owned(),
+        domain: Some("d1".into()),
+        is_lasting: false,
+        stamps: Stamps::default(),
+    };
+    let first = host("h1", "a1", "shop.example.com");
+    fixture.put(first.clone());
+    taken(
+        &fixture,
+        host("h2", "a2", "shop.example.com"),
+        Unique::AppHost,
+    );
+    fixture.put(host("h2", "a2", "*.shop.example.com"));
+    let below = vec![Filter::is(Column::Domain, "d1")];
+    let found = fixture.store.read(|reader| reader.all::<AppHost>(below));
+    assert_eq!(found.unwrap().len(), 2);
+    let of_app = vec![Filter::is(Column::App, "a1")];
+    let found = fixture.store.read(|reader| reader.all::<AppHost>(of_app));
+    assert_eq!(found.unwrap(), [first]);
 }
 
 fn service_instances(backend: Backend) {

@@ -105,6 +105,7 @@ fn record(release: &Release) -> ReleaseRecord {
             numbered_revision: Some((NumberedRevisionId::from("n"), 3)),
             has_new_processes: true,
             is_rollback: false,
+            hosts: BTreeSet::new(),
         },
     }
 }

@@ -26,7 +26,7 @@ pub static APP: &[&[Field]] = &[&[
     Field::list("databases", &DATABASE, COMPONENTS_MAX).refused(
         "databases are not offered: run the database elsewhere and give its address in envs",
     ),
-    Field::list("domains", &DOMAIN, DOMAINS_MAX).differs(),
+    Field::list("domains", &DOMAIN, DOMAINS_MAX),
     Field::list("envs", &ENV, ENVS_MAX),
     Field::list("alerts", &ALERT, ALERTS_MAX).hint(),
     Field::object("ingress", &[INGRESS]),
@@ -45,7 +45,7 @@ pub static APP: &[&[Field]] = &[&[
 
 static DOMAIN: Kind = Kind::Object(&[&[
     Field::text("domain", Host, 253).required(),
-    Field::word("type", &["UNSPECIFIED", "DEFAULT", "PRIMARY", "ALIAS"]),
+    Field::word("type", &["UNSPECIFIED", "DEFAULT", "PRIMARY", "ALIAS"]).differs(),
     Field::flag("wildcard"),
     Field::text("zone", Free, 253)
         .refused("DNS records are not made here: remove it and point the name at the router"),
