@@ -1,7 +1,9 @@
 //! Everything a router process is told at its start.
 
+use std::fmt;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings of one router process. The sockets are opened by whoever starts it
@@ -41,6 +43,36 @@ pub struct TlsListener {
     /// Certificates, chosen by server name. The first one serves clients that
     /// name none or an unknown one.
     pub certificates: Vec<CertificateFiles>,
+    /// Makes certificates for hosts of the table that none of these covers.
+    pub issuer: Option<Issuer>,
+}
+
+/// Makes a certificate for a server name (or `*.domain`) when a client first asks for it.
+#[derive(Clone)]
+pub struct Issuer(pub Arc<Issue>);
+
+/// How that is done.
+pub type Issue = dyn Fn(&str) -> Result<IssuedCertificate, String> + Send + Sync;
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Issuer")
+    }
+}
+
+/// A certificate that was just made.
+#[derive(Clone)]
+pub struct IssuedCertificate {
+    /// The certificate and its chain, PEM.
+    pub chain_pem: String,
+    /// Its private key, PEM.
+    pub key_pem: String,
+}
+
+impl fmt::Debug for IssuedCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IssuedCertificate(hidden)")
+    }
 }
 
 /// A certificate with its key.

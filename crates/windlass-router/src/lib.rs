@@ -37,6 +37,7 @@ mod metrics;
 mod pick;
 mod pool;
 mod proxy;
+mod published;
 mod run;
 mod schedule;
 mod switcher;
@@ -44,7 +45,10 @@ mod tls;
 mod upstream;
 mod worker;
 
-pub use config::{AccessLogSettings, CertificateFiles, Limits, RouterConfig, TlsListener};
+pub use config::{
+    AccessLogSettings, CertificateFiles, Issue, IssuedCertificate, Issuer, Limits, RouterConfig,
+    TlsListener,
+};
 #[cfg(windlass_fail)]
 pub use crash_point::CRASH_POINTS;
 pub use link::{Acknowledgement, LinkError, MissingRouter, RouterEvent, RouterLink, RouterStatus};

@@ -16,6 +16,7 @@ use crate::control_client::ControlClient;
 use crate::counters::Registry;
 use crate::metrics;
 use crate::presence::Presence;
+use crate::published::Published;
 use crate::switcher::{Switcher, WorkerGone};
 use crate::tls::{self, TlsError};
 use crate::upstream::Uptime;
@@ -106,12 +107,14 @@ async fn route(config: RouterConfig, stop: impl Future<Output = ()>) -> Result<(
     });
     let mut workers = Workers::start(config.workers.max(1), &shared, log.as_ref())?;
     let drained = Arc::new(Notify::new());
+    let published = Published::default();
     let switcher = Switcher::new(
         config.table_path,
         config.boot_id,
         std::mem::take(&mut workers.switches),
         Arc::clone(&registry),
         Arc::clone(&drained),
+        published.clone(),
     );
     let name = presence.name().to_owned();
     let mut client = ControlClient {
@@ -131,9 +134,11 @@ async fn route(config: RouterConfig, stop: impl Future<Output = ()>) -> Result<(
     for TlsListener {
         listener,
         certificates,
+        issuer,
     } in config.https
     {
-        let tls = tls::server_config(&certificates)?;
+        let issuer = issuer.map(|issuer| (issuer, published.clone()));
+        let tls = tls::server_config(&certificates, issuer)?;
         acceptors.push(workers.acceptor(listener, Some(tls), &places)?);
     }
     let accepting: Vec<_> = acceptors

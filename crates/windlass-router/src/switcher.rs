@@ -13,6 +13,7 @@ use crate::compiled::{Compiler, usable};
 use crate::counters::Registry;
 use crate::idle::IdleWatch;
 use crate::protocol::ToControl;
+use crate::published::Published;
 use crate::table::{Change, Delta, Position, Table, TargetKind, UpstreamId};
 use crate::table_file::{FileEnd, TableFileError, read_table};
 use crate::upstream::UpstreamState;
@@ -28,6 +29,7 @@ pub(crate) struct Switcher {
     compiler: Compiler,
     workers: Vec<mpsc::Sender<Switch>>,
     registry: Arc<Registry>,
+    published: Published,
     /// Upstreams whose last requests are awaited, with the upgraded
     /// connections that control was told of.
     withdrawn: HashMap<UpstreamId, Withdrawn>,
@@ -54,6 +56,7 @@ impl Switcher {
         workers: Vec<mpsc::Sender<Switch>>,
         registry: Arc<Registry>,
         drained: Arc<Notify>,
+        published: Published,
     ) -> Self {
         Self {
             table_path,
@@ -62,6 +65,7 @@ impl Switcher {
             compiler: Compiler::new(workers.len(), Arc::clone(&registry), drained),
             workers,
             registry,
+            published,
             withdrawn: HashMap::new(),
             settled: HashSet::new(),
             idle: IdleWatch::default(),
@@ -130,6 +134,7 @@ impl Switcher {
             wait.await.map_err(|_| WorkerGone)?;
         }
         self.registry.set_position(compiled.position);
+        self.published.put(compiled);
         Ok(())
     }
 

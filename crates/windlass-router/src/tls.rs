@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -11,10 +11,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::config::CertificateFiles;
+use tracing::warn;
+
+use crate::config::{CertificateFiles, IssuedCertificate, Issuer};
+use crate::published::Published;
 
 /// Protocols offered to clients, the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// Certificates made on demand that are kept; beyond that all are forgotten.
+const MAX_ISSUED: usize = 1_000;
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +53,29 @@ pub enum TlsError {
 struct Certificates {
     by_host: HashMap<String, Arc<CertifiedKey>>,
     default: Arc<CertifiedKey>,
+    on_demand: Option<OnDemand>,
+}
+
+/// Certificates that are made when a client first asks for them.
+#[derive(Debug)]
+struct OnDemand {
+    issuer: Issuer,
+    published: Published,
+    issued: Mutex<HashMap<String, Arc<CertifiedKey>>>,
 }
 
 /// Reads the certificates and makes the settings of a socket.
-pub(crate) fn server_config(files: &[CertificateFiles]) -> Result<Arc<ServerConfig>, TlsError> {
+pub(crate) fn server_config(
+    files: &[CertificateFiles],
+    issuer: Option<(Issuer, Published)>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let certificates = Certificates::read(files)?;
+    let mut certificates = Certificates::read(files)?;
+    certificates.on_demand = issuer.map(|(issuer, published)| OnDemand {
+        issuer,
+        published,
+        issued: Mutex::default(),
+    });
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?
@@ -75,25 +97,64 @@ impl Certificates {
             }
         }
         let default = default.ok_or(TlsError::NoCertificate)?;
-        Ok(Self { by_host, default })
+        Ok(Self {
+            by_host,
+            default,
+            on_demand: None,
+        })
     }
 
-    fn find(&self, name: Option<&str>) -> &Arc<CertifiedKey> {
+    fn find(&self, name: Option<&str>) -> Arc<CertifiedKey> {
         let name = name.unwrap_or_default().to_ascii_lowercase();
         let wildcard = || {
             let (_, domain) = name.split_once('.')?;
             self.by_host.get(&format!("*.{domain}"))
         };
-        self.by_host
-            .get(&name)
-            .or_else(wildcard)
-            .unwrap_or(&self.default)
+        let read = self.by_host.get(&name).or_else(wildcard).cloned();
+        read.or_else(|| self.on_demand.as_ref()?.find(&name))
+            .unwrap_or_else(|| Arc::clone(&self.default))
     }
+}
+
+impl OnDemand {
+    /// The certificate for a host of the table.
+    fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        let name = self.published.certified_name(name)?;
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = issued.get(&name) {
+            return Some(Arc::clone(key));
+        }
+        let made = (self.issuer.0)(&name).and_then(|made| certified(&made));
+        match made {
+            Ok(key) => {
+                // Those that are asked for are made again.
+                if issued.len() >= MAX_ISSUED {
+                    issued.clear();
+                }
+                let key = Arc::new(key);
+                issued.insert(name, Arc::clone(&key));
+                Some(key)
+            }
+            Err(text) => {
+                warn!(host = name, "no certificate was made: {text}");
+                None
+            }
+        }
+    }
+}
+
+fn certified(made: &IssuedCertificate) -> Result<CertifiedKey, String> {
+    let chain = CertificateDer::pem_slice_iter(made.chain_pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+    let key = PrivateKeyDer::from_pem_slice(made.key_pem.as_bytes())
+        .map_err(|error| error.to_string())?;
+    CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|error| error.to_string())
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(self.find(hello.server_name())))
+        Some(self.find(hello.server_name()))
     }
 }
 
@@ -146,7 +207,7 @@ mod tests {
                 .by_host
                 .get(host)
                 .unwrap_or(&certificates.default);
-            Arc::ptr_eq(certificates.find(name), wanted)
+            Arc::ptr_eq(&certificates.find(name), wanted)
         };
         assert!(is(Some("one.apps.test"), "one.apps.test"));
         assert!(is(Some("TWO.apps.test"), "*.apps.test"));
@@ -164,9 +225,12 @@ mod tests {
             ..one
         };
         assert!(matches!(
-            server_config(&[mixed]),
+            server_config(&[mixed], None),
             Err(TlsError::Certificate { .. })
         ));
-        assert!(matches!(server_config(&[]), Err(TlsError::NoCertificate)));
+        assert!(matches!(
+            server_config(&[], None),
+            Err(TlsError::NoCertificate)
+        ));
     }
 }

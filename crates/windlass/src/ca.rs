@@ -1,11 +1,13 @@
 //! The local certificate authority: TLS from the first start, without anybody's help.
 //!
 //! One authority per data directory, ten years; two leaf certificates (API, router), made anew at
-//! each start of the supervisor, so that none comes near its end. Clients trust one bundle that
+//! each start of the supervisor, so that none comes near its end; and one for each host of an app
+//! that these do not cover, when the router is first asked for it. Clients trust one bundle that
 //! holds the system's roots and ours, because their variables replace and do not add.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::{ToSpan, Zoned};
@@ -14,6 +16,7 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use sha2::{Digest, Sha256};
+use windlass_router::{IssuedCertificate, Issuer as HostIssuer};
 
 use crate::layout::Layout;
 use crate::private_file;
@@ -165,6 +168,23 @@ fn leaf(
     names: Vec<SanType>,
     today: Date,
 ) -> Result<(), CaError> {
+    let made = signed(authority_pem, issuer, names, today)?;
+    private_file::write(&files.key, made.key_pem.as_bytes(), private_file::SECRET)
+        .map_err(at(&files.key))?;
+    private_file::write(
+        &files.chain,
+        made.chain_pem.as_bytes(),
+        private_file::PUBLIC,
+    )
+    .map_err(at(&files.chain))
+}
+
+fn signed(
+    authority_pem: &str,
+    issuer: &Issuer<'static, KeyPair>,
+    names: Vec<SanType>,
+    today: Date,
+) -> Result<IssuedCertificate, rcgen::Error> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -177,15 +197,22 @@ fn leaf(
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     set_validity(&mut params, today, today.saturating_add(LEAF_DAYS.days()));
     let certificate = params.signed_by(&key, issuer)?;
-    let chain = format!("{}{authority_pem}", certificate.pem());
-    private_file::write(
-        &files.key,
-        key.serialize_pem().as_bytes(),
-        private_file::SECRET,
-    )
-    .map_err(at(&files.key))?;
-    private_file::write(&files.chain, chain.as_bytes(), private_file::PUBLIC)
-        .map_err(at(&files.chain))
+    Ok(IssuedCertificate {
+        chain_pem: format!("{}{authority_pem}", certificate.pem()),
+        key_pem: key.serialize_pem(),
+    })
+}
+
+/// What makes certificates for the hosts of apps while the router serves.
+///
+/// # Errors
+/// An authority that can't be read.
+pub fn host_issuer(layout: &Layout) -> Result<HostIssuer, CaError> {
+    let (authority_pem, issuer) = authority(layout, today())?;
+    Ok(HostIssuer(Arc::new(move |host| {
+        let names = sans(vec![host.to_owned()], Vec::new());
+        signed(&authority_pem, &issuer, names, today()).map_err(|error| error.to_string())
+    })))
 }
 
 /// Starts a day early, for clients whose clock is behind.
@@ -294,6 +321,28 @@ mod tests {
             &dir.path().join("ca/ca.key"),
         ] {
             assert!(!private_file::is_open_to_others(key).expect("metadata"));
+        }
+    }
+
+    #[test]
+    fn a_certificate_for_a_host_of_an_app_is_trusted_by_the_bundle() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        prepared(dir.path());
+        let layout = Layout::new(dir.path());
+        let bundle = std::fs::read_to_string(layout.ca_bundle()).expect("a bundle");
+        let issuer = host_issuer(&layout).expect("an issuer");
+        for (name, host) in [
+            ("shop.example.com", "shop.example.com"),
+            ("*.shop.example.com", "a.shop.example.com"),
+        ] {
+            let made = (issuer.0)(name).expect("a certificate");
+            let files = CertificateFiles {
+                chain: dir.path().join("host.pem"),
+                key: dir.path().join("host.key"),
+            };
+            std::fs::write(&files.chain, made.chain_pem).expect("writes");
+            std::fs::write(&files.key, made.key_pem).expect("writes");
+            crate::tls::tests_support::handshake(&bundle, &files, host);
         }
     }
 

@@ -1,7 +1,7 @@
 //! TLS and HTTP/2 towards clients.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
@@ -11,7 +11,9 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use windlass_router::{CertificateFiles, TlsListener};
+use windlass_router::{
+    CertificateFiles, Change, HostRoutes, IssuedCertificate, Issuer, TlsListener,
+};
 
 use crate::instance::Instance;
 use crate::world::{World, listener, version};
@@ -20,6 +22,31 @@ struct TlsWorld {
     world: World,
     https: SocketAddr,
     roots: RootCertStore,
+    /// Names that a certificate was made for.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+/// An authority that makes certificates, which `roots` trust, and notes for what.
+fn issuer(roots: &mut RootCertStore) -> (Issuer, Arc<Mutex<Vec<String>>>) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&key).unwrap();
+    roots.add(authority.der().clone()).unwrap();
+    let signer = rcgen::Issuer::new(params, key);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&asked);
+    let issuer = Issuer(Arc::new(move |name| {
+        noted.lock().unwrap().push(name.to_owned());
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        let made = params.signed_by(&key, &signer).unwrap();
+        Ok(IssuedCertificate {
+            chain_pem: made.pem(),
+            key_pem: key.serialize_pem(),
+        })
+    }));
+    (issuer, asked)
 }
 
 fn start() -> TlsWorld {
@@ -39,23 +66,38 @@ fn start() -> TlsWorld {
             key_path: file("key"),
         });
     }
+    let (issuer, asked) = issuer(&mut roots);
     let socket = listener();
     let https = socket.local_addr().unwrap();
     world.start_router(2, |config| {
         config.https = vec![TlsListener {
             listener: socket,
             certificates,
+            issuer: Some(issuer),
         }];
     });
     TlsWorld {
         world,
         https,
         roots,
+        asked,
     }
 }
 
 impl TlsWorld {
     async fn connect(&self, name: &str, protocols: &[&str]) -> TlsStream<TcpStream> {
+        self.try_with(name, protocols).await.unwrap()
+    }
+
+    async fn try_connect(&self, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        self.try_with(name, &[]).await
+    }
+
+    async fn try_with(
+        &self,
+        name: &str,
+        protocols: &[&str],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -71,7 +113,6 @@ impl TlsWorld {
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
             .await
-            .unwrap()
     }
 }
 
@@ -162,4 +203,38 @@ fn http_2_requests_share_a_connection() {
     });
     let log = tls.world.log();
     assert!(log.iter().all(|line| line["protocol"] == "HTTP/2"));
+}
+
+#[test]
+fn hosts_of_the_table_get_certificates_of_their_own() {
+    let mut tls = start();
+    tls.world.control().connected(1);
+    for host in ["shop.example.com", "*.wild.example.com"] {
+        let value = HostRoutes::default();
+        let host = host.to_owned();
+        tls.world.publish(vec![Change::PutHost { host, value }]);
+    }
+    block_on(async {
+        for name in [
+            "shop.example.com",
+            "SHOP.example.com",
+            "a.wild.example.com",
+            "b.wild.example.com",
+            "c.d.wild.example.com",
+        ] {
+            // Verification fails unless the certificate is the right one.
+            tls.connect(name, &[]).await;
+        }
+        // Nobody has one made for a name that leads nowhere.
+        let error = tls.try_connect("other.example.com").await.unwrap_err();
+        assert!(error.to_string().contains("certificate"), "{error}");
+    });
+    assert_eq!(
+        *tls.asked.lock().unwrap(),
+        [
+            "shop.example.com",
+            "*.wild.example.com",
+            "c.d.wild.example.com"
+        ]
+    );
 }

@@ -11,7 +11,7 @@ use windlass_router::{
 };
 
 use super::{boot_id, link, refused};
-use crate::ca::Certificates;
+use crate::ca::{self, Certificates};
 use crate::cli::CliError;
 use crate::handover;
 use crate::role_link::FromRole;
@@ -41,6 +41,14 @@ pub fn router() -> Result<ExitCode, CliError> {
     })?;
     let certificate = Certificates::of(&layout).router;
     let domain = &settings.domain;
+    let issuer = match ca::host_issuer(&layout) {
+        Ok(issuer) => Some(issuer),
+        // Those that there are still serve.
+        Err(error) => {
+            tracing::warn!("no certificates will be made for hosts of apps: {error}");
+            None
+        }
+    };
     let config = RouterConfig {
         table_path: layout.route_table(),
         // Short whatever the data directory is called: a socket's address holds 107 bytes.
@@ -54,6 +62,7 @@ pub fn router() -> Result<ExitCode, CliError> {
                 certificate_path: certificate.chain,
                 key_path: certificate.key,
             }],
+            issuer,
         }],
         metrics: Some(handover.take::<TcpListener>(sockets::METRICS)?),
         workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
