@@ -208,12 +208,13 @@ pub(crate) fn limits(memory_mb: u64, disk_mb: u64, log_bytes_per_second: Option<
     }
 }
 
-fn kind(kind: &EngineKind) -> HealthKind {
-    match kind {
+fn kind(check: &EngineCheck) -> HealthKind {
+    match &check.kind {
         EngineKind::Process => HealthKind::Process,
         EngineKind::Port => HealthKind::Port,
         EngineKind::Http { endpoint } => HealthKind::Http {
             path: endpoint.clone(),
+            takes_redirects: check.takes_redirects,
         },
     }
 }
@@ -223,7 +224,7 @@ fn health(check: &EngineCheck) -> HealthCheck {
         secs.map_or(default_ms, |secs| secs.saturating_mul(1_000))
     };
     HealthCheck {
-        kind: kind(&check.kind),
+        kind: kind(check),
         start_timeout_ms: ms(check.start_timeout_secs, START_TIMEOUT_MS),
         invocation_timeout_ms: ms(check.invocation_timeout_secs, INVOCATION_TIMEOUT_MS),
         interval_ms: ms(check.interval_secs, INTERVAL_MS),
@@ -236,7 +237,7 @@ fn readiness(check: &EngineCheck) -> ReadinessCheck {
         secs.map_or(default_ms, |secs| secs.saturating_mul(1_000))
     };
     ReadinessCheck {
-        kind: kind(&check.kind),
+        kind: kind(check),
         invocation_timeout_ms: ms(check.invocation_timeout_secs, INVOCATION_TIMEOUT_MS),
         interval_ms: ms(check.interval_secs, READINESS_INTERVAL_MS),
         patience: patience(check),

@@ -157,7 +157,7 @@ pub enum HealthKind {
     Process,
     /// The port listens.
     Port,
-    /// A GET answers below 400.
+    /// A GET is answered with 200, or what else the check takes.
     Http {
         /// Path of the GET.
         endpoint: String,
@@ -187,6 +187,9 @@ pub struct HealthCheck {
     /// Port that is asked; `None` = that of the instance.
     #[serde(default)]
     pub port: Option<u16>,
+    /// Whether a GET passes with every status from 200 to 399, not with 200 alone.
+    #[serde(default)]
+    pub takes_redirects: bool,
 }
 
 impl HealthCheck {
@@ -201,6 +204,7 @@ impl HealthCheck {
             success_threshold: None,
             failure_threshold: None,
             port: None,
+            takes_redirects: false,
         }
     }
 }

@@ -209,10 +209,13 @@ pub enum HealthKind {
     Process,
     /// The port accepts connections, and its listening socket belongs to the run.
     Port,
-    /// The path answers 200 on the port, whose listening socket belongs to the run.
+    /// The path answers well on the port, whose listening socket belongs to the run.
     Http {
         /// Path and query of the request.
         path: String,
+        /// Whether every status from 200 to 399 is well, not 200 alone.
+        #[serde(default)]
+        takes_redirects: bool,
     },
 }
 

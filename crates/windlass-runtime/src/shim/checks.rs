@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -160,18 +161,31 @@ fn invoke(kind: &HealthKind, target: Target, limit: Duration) -> Result<PortChec
             drop(connect()?);
             whose(target)
         }
-        HealthKind::Http { path } => {
+        HealthKind::Http {
+            path,
+            takes_redirects,
+        } => {
             let stream = connect()?;
             // Ask only our own: a stranger on the port must not get requests meant for the app.
             let port_check = whose(target)?;
             let status = ask(stream, path, port, deadline)
                 .map_err(|error| format!("no answer to GET {path}: {error}"))?;
-            if status == 200 {
+            let (wanted, words) = passing(*takes_redirects);
+            if wanted.contains(&status) {
                 Ok(port_check)
             } else {
-                Err(format!("GET {path} answered {status} instead of 200"))
+                Err(format!("GET {path} answered {status} instead of {words}"))
             }
         }
+    }
+}
+
+/// Statuses with which a GET passes.
+fn passing(takes_redirects: bool) -> (RangeInclusive<u16>, &'static str) {
+    if takes_redirects {
+        (200..=399, "200 to 399")
+    } else {
+        (200..=200, "200")
     }
 }
 
@@ -232,6 +246,22 @@ fn status_of(head: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_passes_with_200_or_with_redirects_too() {
+        for (status, strict, lenient) in [
+            (199, false, false),
+            (200, true, true),
+            (204, false, true),
+            (302, false, true),
+            (399, false, true),
+            (400, false, false),
+            (500, false, false),
+        ] {
+            assert_eq!(passing(false).0.contains(&status), strict, "{status}");
+            assert_eq!(passing(true).0.contains(&status), lenient, "{status}");
+        }
+    }
 
     #[test]
     fn status_lines() {

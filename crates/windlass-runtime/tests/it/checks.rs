@@ -27,6 +27,7 @@ fn serving(bench: &Bench, run: &str, number: usize) -> (LaunchSpec, std::path::P
 fn http() -> HealthKind {
     HealthKind::Http {
         path: "/health?x=1".into(),
+        takes_redirects: false,
     }
 }
 

@@ -71,6 +71,7 @@ async fn a_health_check_waits_hours_for_an_answer() {
         spec.health = HealthCheck {
             kind: HealthKind::Http {
                 path: "/health".into(),
+                takes_redirects: false,
             },
             start_timeout_ms: 60_000,
             invocation_timeout_ms: hours * HOUR_MS,

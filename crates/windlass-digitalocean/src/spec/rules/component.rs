@@ -8,9 +8,13 @@ use crate::spec::path::Path;
 use crate::spec::schema::NO_SCHEDULE;
 use crate::spec::wire::{
     Component, ComponentBase, HealthCheckSpec, JobKindWord, JobSpec, ServiceSpec, StaticSiteSpec,
+    WorkerSpec,
 };
 
 const NO_HTTP2: &str = "instances are asked in HTTP/1.1 only: remove it or give HTTP";
+
+const NO_WORKER_PORT: &str =
+    "a worker is checked on the port that its variable PORT names: remove it";
 
 pub(super) fn check(component: Component<'_>, path: &Path<'_>) -> Result<(), SpecError> {
     let base = component.base();
@@ -26,7 +30,7 @@ pub(super) fn check(component: Component<'_>, path: &Path<'_>) -> Result<(), Spe
         Component::Service(spec) => service(spec, path),
         Component::Job(spec) => job(spec, path),
         Component::StaticSite(spec) => static_site(spec, path),
-        Component::Worker(_) => Ok(()),
+        Component::Worker(spec) => worker(spec, path),
     }
 }
 
@@ -97,6 +101,17 @@ fn health_check(check: &HealthCheckSpec, port: u16, path: &Path<'_>) -> Result<(
         return Err(SpecError::new(&path.member("path"), why));
     }
     Ok(())
+}
+
+/// No port belongs to a worker but the one that its environment names.
+fn worker(spec: &WorkerSpec, path: &Path<'_>) -> Result<(), SpecError> {
+    match &spec.liveness_health_check {
+        Some(check) if check.port != 0 => {
+            let check = path.member("liveness_health_check");
+            Err(SpecError::new(&check.member("port"), NO_WORKER_PORT))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn job(spec: &JobSpec, path: &Path<'_>) -> Result<(), SpecError> {

@@ -159,7 +159,7 @@ static READINESS: &[Field] = &[
 
 static LIVENESS: &[Field] = &[
     Field::text("http_path", UrlPath, PATH_BYTES_MAX),
-    Field::whole("port", 1, PORT_MAX),
+    Field::whole("port", 1, PORT_MAX).differs(),
     Field::whole("initial_delay_seconds", 0, 3600),
     Field::whole("period_seconds", 1, 300),
     Field::whole("timeout_seconds", 1, 120),

@@ -99,6 +99,7 @@ fn check_of(spec: &HealthCheckSpec, defaults: &Defaults) -> HealthCheck {
         initial_delay_secs: Some(u64::from(delay)),
         success_threshold: Some(given(spec.success_threshold, SUCCESS_THRESHOLD)),
         failure_threshold: Some(given(spec.failure_threshold, defaults.failure_threshold)),
+        takes_redirects: true,
         ..HealthCheck::new(kind)
     }
 }

@@ -125,6 +125,7 @@ fn a_service_runs_as_it_says() {
     assert_eq!(readiness.invocation_timeout_secs, Some(2));
     assert_eq!(readiness.success_threshold, Some(1));
     assert_eq!(readiness.failure_threshold, Some(3));
+    assert!(readiness.takes_redirects);
     // No liveness check: the port, within the time of the readiness check.
     assert_eq!(config.health.kind, HealthKind::Port);
     assert_eq!(config.health.initial_delay_secs, Some(0));

@@ -266,6 +266,12 @@ fn health_and_termination() {
             "health check port \"1\" not found",
         ),
         (
+            "/workers/0/liveness_health_check",
+            json!({"port": 9000}),
+            "workers.liveness_health_check.port",
+            "a worker is checked on the port",
+        ),
+        (
             "/services/0/health_check/path",
             json!("/x"),
             "services.health_check.path",
