@@ -5,13 +5,13 @@ use crate::app::{AppState, RunState};
 use crate::configuration::{ComponentConfig, ComponentRole, JobKind};
 use crate::id::{ComponentName, RevisionId};
 use crate::rejection::{QuotaKind, Rejection};
-use crate::release::Release;
+use crate::release::{JobState, Release};
 use crate::strategy::{Sizes, StepCounts, StepScope, Strategy, canary_counts};
 
 /// What an app counts for in the ledger of its organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Memory of instances and tasks, MiB.
+    /// Memory of instances, tasks and jobs, MiB.
     pub memory_mb: u64,
     /// Instances.
     pub instances: u64,
@@ -47,6 +47,7 @@ pub fn usage(state: &AppState) -> Usage {
             used.memory_mb += config.memory_mb;
         }
     }
+    let (mut rest_mb, mut peak_mb) = (0, 0);
     for component in state.components() {
         let at_rest = config_of(state, state.base.as_ref(), &component)
             .filter(|config| config.role.runs_instances())
@@ -61,9 +62,50 @@ pub fn usage(state: &AppState) -> Usage {
             .reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))
             .unwrap_or(at_rest);
         used.instances += instances;
-        used.memory_mb += memory_mb;
+        rest_mb += at_rest.1;
+        peak_mb += memory_mb;
     }
+    let jobs_mb = open
+        .iter()
+        .map(|release| jobs_beside(state, release, rest_mb, peak_mb))
+        .max()
+        .unwrap_or(0);
+    used.memory_mb += peak_mb + jobs_mb + jobs_after(state);
     used
+}
+
+/// Memory, MiB, that a release's jobs need beyond the most that its instances do. Those before the
+/// deployment and those for its failure run beside the base alone, where there is room already.
+fn jobs_beside(state: &AppState, release: &Release, rest_mb: u64, peak_mb: u64) -> u64 {
+    let of = |kind: JobKind| -> u64 {
+        let target = state.revisions.get(&release.target).into_iter();
+        target
+            .flat_map(|revision| revision.configuration.components.values())
+            .filter(|config| config.role == ComponentRole::Job(kind))
+            .map(|config| config.memory_mb)
+            .sum()
+    };
+    let beside_base = of(JobKind::PreDeploy).max(of(JobKind::FailedDeploy));
+    let room_mb = peak_mb.saturating_sub(rest_mb);
+    of(JobKind::PostDeploy).max(beside_base.saturating_sub(room_mb))
+}
+
+/// Memory of jobs that are not gone yet although their release is being put back, MiB.
+fn jobs_after(state: &AppState) -> u64 {
+    let restoring = state
+        .releases
+        .iter()
+        .filter(|release| release.is_restoring());
+    let mut used_mb = 0;
+    for release in restoring {
+        for job in &release.jobs {
+            if matches!(job.state, JobState::Running | JobState::Canceling) {
+                let config = config_of(state, Some(&release.target), &job.component);
+                used_mb += config.map_or(0, |config| config.memory_mb);
+            }
+        }
+    }
+    used_mb
 }
 
 /// Most instances of a component, and their memory, MiB, that a release lets run at once.

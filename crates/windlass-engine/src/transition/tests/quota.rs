@@ -1,8 +1,9 @@
 //! Quota: counted in the commit of the command, with what a release needs on top.
 
+use super::gates::{job, job_ended, release};
 use super::world::{World, canary, deployment, rolling, task_of, web};
 use crate::app::ConcurrencyPolicy;
-use crate::configuration::{ComponentConfig, ComponentRole, Edit};
+use crate::configuration::{ComponentConfig, ComponentRole, Edit, JobKind};
 use crate::input::{Input, ScaleCommand};
 use crate::rejection::{QuotaKind, Rejection};
 use crate::strategy::Strategy;
@@ -216,4 +217,76 @@ fn a_canary_continued_before_it_is_up_again_keeps_to_what_was_counted() {
             );
         }
     }
+}
+
+/// A job and its memory, MiB.
+type JobOfSize = (&'static str, JobKind, u64);
+
+/// Two instances of 1024 MiB, and jobs of other sizes.
+fn with_jobs(jobs: &[JobOfSize]) -> World {
+    let mut world = World::running(2);
+    let edits = jobs.iter().flat_map(|(name, kind, memory_mb)| {
+        [job(name, *kind), Edit::Memory((*name).into(), *memory_mb)]
+    });
+    world.edit(edits.collect());
+    world
+}
+
+#[test]
+fn jobs_count_with_their_release_beside_what_runs_then() {
+    // Blue-green: 2048 MiB at rest, 4096 at most.
+    let table: [(&[JobOfSize], u64); 5] = [
+        (&[("pre", JobKind::PreDeploy, 2048)], 4096),
+        (&[("pre", JobKind::PreDeploy, 3000)], 4096 + 952),
+        (&[("post", JobKind::PostDeploy, 100)], 4096 + 100),
+        (
+            &[
+                ("post", JobKind::PostDeploy, 100),
+                ("other", JobKind::PostDeploy, 50),
+                ("pre", JobKind::PreDeploy, 2100),
+            ],
+            4096 + 150,
+        ),
+        (&[("sorry", JobKind::FailedDeploy, 2049)], 4096 + 1),
+    ];
+    for (jobs, wanted) in table {
+        let mut world = with_jobs(jobs);
+        assert_eq!(usage(&world.state).memory_mb, 2048, "at rest none runs");
+        world.deploy(2, Strategy::BlueGreen);
+        assert_eq!(usage(&world.state).memory_mb, wanted, "{jobs:?}");
+        let mut world = with_jobs(jobs);
+        world.ledgers.memory_mb_left = Some(wanted - 2048 - 1);
+        let refused = world.refused(&Input::Deploy(deployment(2, Strategy::BlueGreen)));
+        let what = QuotaKind::Memory;
+        assert_eq!(refused, Rejection::QuotaExceeded { what });
+        world.ledgers.memory_mb_left = Some(wanted - 2048);
+        world.deploy(2, Strategy::BlueGreen);
+    }
+}
+
+#[test]
+fn a_job_counts_until_it_is_gone() {
+    let mut world = release(&[
+        ("pre", JobKind::PreDeploy),
+        ("sorry", JobKind::FailedDeploy),
+    ]);
+    let at_rest = 2 * 1024;
+    let of_job = ComponentConfig::new(ComponentRole::Job(JobKind::PreDeploy)).memory_mb;
+    job_ended(&mut world, "pre", false);
+    assert_eq!(
+        usage(&world.state).memory_mb,
+        at_rest + of_job,
+        "the one for failures"
+    );
+    job_ended(&mut world, "sorry", true);
+    assert_eq!(usage(&world.state).memory_mb, at_rest);
+    let mut world = release(&[("pre", JobKind::PreDeploy)]);
+    world.cancel(2);
+    assert_eq!(
+        usage(&world.state).memory_mb,
+        at_rest + of_job,
+        "it still ends"
+    );
+    job_ended(&mut world, "pre", false);
+    assert_eq!(usage(&world.state).memory_mb, at_rest);
 }
