@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use windlass_engine::app::AppState;
-use windlass_engine::id::{AppId, ArtifactId, SecretRef};
+use windlass_engine::id::{AppId, ArtifactId, BuildId, ReleaseId, SecretRef};
 use windlass_engine::records::{
     AppRecord, Artifact, ArtifactState, AuditEvent, BuildRecord, BuildRecordState,
     NumberedRevision, Operation, Package, SecretValue, ServiceInstance,
@@ -26,6 +26,7 @@ use crate::commit::write;
 use crate::control::Control;
 use crate::error::Error;
 use crate::history::ReleaseRecord;
+use crate::run_name::RunName;
 
 /// Pause between two sweeps, seconds.
 const SWEEP_SECS: u64 = 3_600;
@@ -77,7 +78,8 @@ impl Control {
         self.sweep_blobs().await?;
         let (logs, now) = (self.settings().logs_dir(), SystemTime::now());
         let live = self.live_runs().await;
-        tokio::task::spawn_blocking(move || sweep_logs(&logs, &live, now))
+        let kept = self.deployments_kept().await?;
+        tokio::task::spawn_blocking(move || sweep_logs(&logs, &live, &kept, now))
             .await
             .map_err(Error::internal)
     }
@@ -367,6 +369,31 @@ impl Control {
             .map_err(Error::internal)
     }
 
+    /// Deployments that are still told of, with the builds that they run.
+    async fn deployments_kept(&self) -> Result<Kept, Error> {
+        self.store()
+            .read_list(|reader| {
+                let mut kept = Kept::default();
+                let mut artifacts = BTreeSet::new();
+                each::<ReleaseRow>(reader, |row| {
+                    let Ok(record) = ReleaseRecord::from_row(&row) else {
+                        return;
+                    };
+                    kept.builds.extend(record.release.awaited_builds);
+                    kept.releases.insert(row.id);
+                    artifacts.extend(record.target_artifacts.into_values());
+                    artifacts.extend(record.target_artifact);
+                })?;
+                for id in &artifacts {
+                    let artifact: Option<Artifact> = reader.get(id)?;
+                    kept.builds.extend(artifact.and_then(|it| it.build));
+                }
+                Ok::<_, StoreError>(kept)
+            })
+            .await
+            .map_err(Error::from)
+    }
+
     async fn live_runs(&self) -> BTreeSet<String> {
         self.driver()
             .observe()
@@ -434,8 +461,27 @@ fn artifacts_in_use(state: &AppState) -> BTreeSet<ArtifactId> {
     used
 }
 
+/// What logs are kept for, however old they are.
+#[derive(Debug, Default)]
+struct Kept {
+    builds: BTreeSet<BuildId>,
+    releases: BTreeSet<ReleaseId>,
+}
+
+impl Kept {
+    /// Logs of builds and jobs live as long as their deployment.
+    fn has(&self, run: &RunName) -> bool {
+        match run {
+            RunName::Build { build, .. } => self.builds.contains(build),
+            RunName::Job { release, .. } => self.releases.contains(release),
+            RunName::Instance { .. } | RunName::Task(_) => false,
+        }
+    }
+}
+
 /// Removes log directories of runs that are over: too old ones, then the oldest beyond the size.
-fn sweep_logs(logs: &Path, live: &BTreeSet<String>, now: SystemTime) {
+/// Each is bounded by its writer, and there are so many deployments of an app at most.
+fn sweep_logs(logs: &Path, live: &BTreeSet<String>, kept: &Kept, now: SystemTime) {
     let Ok(apps) = std::fs::read_dir(logs) else {
         return;
     };
@@ -447,7 +493,10 @@ fn sweep_logs(logs: &Path, live: &BTreeSet<String>, now: SystemTime) {
         for run in entries.flatten() {
             let name = run.file_name().to_string_lossy().into_owned();
             // Directories of the platform's own lines are bounded by their writer.
-            if live.contains(&name) || name.parse::<crate::run_name::RunName>().is_err() {
+            let Ok(run_name) = name.parse::<RunName>() else {
+                continue;
+            };
+            if live.contains(&name) || kept.has(&run_name) {
                 continue;
             }
             let (bytes, changed) = size_and_change(&run.path());
@@ -493,11 +542,35 @@ mod tests {
             std::fs::write(app.join(run).join("0.log"), "1 o STG/0 x\n").unwrap();
         }
         let live = BTreeSet::from(["t.live".to_owned()]);
-        sweep_logs(logs.path(), &live, SystemTime::now());
+        let kept = Kept::default();
+        sweep_logs(logs.path(), &live, &kept, SystemTime::now());
         assert!(app.join("t.ended").exists(), "young logs stay");
-        let later = SystemTime::now() + Duration::from_secs((LOG_DAYS + 1) * DAY_SECS);
-        sweep_logs(logs.path(), &live, later);
+        sweep_logs(logs.path(), &live, &kept, later());
         assert!(!app.join("t.ended").exists());
         assert!(app.join("t.live").exists() && app.join("platform").exists());
+    }
+
+    #[test]
+    fn logs_of_builds_and_jobs_live_as_long_as_their_deployment() {
+        let logs = tempfile::tempdir().unwrap();
+        let app = logs.path().join("app");
+        let kept_runs = ["b.b1.1", "b.b1.2", "j.r1.migrate"];
+        let gone_runs = ["b.b2.1", "j.r2.migrate", "i.app.7.1"];
+        for run in kept_runs.iter().chain(&gone_runs) {
+            std::fs::create_dir_all(app.join(run)).unwrap();
+            std::fs::write(app.join(run).join("0.log"), "1 o STG/0 x\n").unwrap();
+        }
+        let kept = Kept {
+            builds: [BuildId::from("b1")].into(),
+            releases: [ReleaseId::from("r1")].into(),
+        };
+        sweep_logs(logs.path(), &BTreeSet::new(), &kept, later());
+        assert!(kept_runs.iter().all(|run| app.join(run).exists()));
+        assert!(!gone_runs.iter().any(|run| app.join(run).exists()));
+    }
+
+    /// Logs of now are too old then.
+    fn later() -> SystemTime {
+        SystemTime::now() + Duration::from_secs((LOG_DAYS + 1) * DAY_SECS)
     }
 }
