@@ -18,7 +18,7 @@ use crate::clock;
 use crate::commit::{CommitSettings, Committed, apply};
 use crate::error::Error;
 use crate::identity::Identity;
-use crate::once::{Delivered, Once};
+use crate::once::{Delivered, Once, Repeats};
 use crate::runtimes::Runtimes;
 use crate::secrets::Secrets;
 use crate::settings::ControlSettings;
@@ -52,6 +52,7 @@ struct Inner {
     pending: Mutex<Pending>,
     broken: Notify,
     delivered: Delivered,
+    repeats: Repeats,
 }
 
 /// Workers that run, by app.
@@ -161,6 +162,7 @@ impl Control {
             pending: Mutex::new(Pending::default()),
             broken: Notify::new(),
             delivered: Delivered::default(),
+            repeats: Repeats::default(),
             driver: parts.driver,
             secrets: parts.secrets,
             store: parts.store,
@@ -268,6 +270,11 @@ impl Control {
         &self.inner.delivered
     }
 
+    /// How many requests were repeats, since this program began.
+    pub fn repeats(&self) -> &Repeats {
+        &self.inner.repeats
+    }
+
     pub(crate) fn pending(&self) -> MutexGuard<'_, Pending> {
         self.inner
             .pending
@@ -342,7 +349,13 @@ impl Control {
     /// Refuses what an earlier request has done; writes down that it is done now.
     pub(crate) fn claim(&self, tx: &mut Tx<'_>, once: Option<&Once>) -> Result<(), Error> {
         match once {
-            Some(once) => once.claim(tx, self.delivered()),
+            Some(once) => {
+                let claimed = once.claim(tx, self.delivered());
+                if let Err(Error::Repeated { .. }) = &claimed {
+                    self.repeats().add();
+                }
+                claimed
+            }
             None => Ok(()),
         }
     }

@@ -6,6 +6,7 @@
 //! a few seconds and only as long as its answer is not known to have reached the client.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
@@ -105,6 +106,21 @@ impl Delivered {
     }
 }
 
+/// How many requests were answered with what an earlier one had made.
+#[derive(Debug, Default)]
+pub struct Repeats(AtomicU64);
+
+impl Repeats {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number so far.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Control {
     /// What an earlier request with these keys made, if this one is its repeat.
     ///
@@ -115,6 +131,9 @@ impl Control {
         let found = self
             .store()
             .read(|reader| find(reader, keys, self.delivered(), now))?;
+        if found.is_some() {
+            self.repeats().add();
+        }
         Ok(found)
     }
 

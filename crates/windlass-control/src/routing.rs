@@ -258,7 +258,11 @@ impl Control {
             plan_generation: state.plan_generation.0,
             versions: targets,
             drain_limit_ms,
-            sticky_cookies: STICKY_COOKIES.map(str::to_owned).to_vec(),
+            sticky_cookies: if state.settings.sessions_roam {
+                Vec::new()
+            } else {
+                STICKY_COOKIES.map(str::to_owned).to_vec()
+            },
             ..Group::default()
         })
     }

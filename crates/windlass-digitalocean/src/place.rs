@@ -9,7 +9,7 @@ use windlass_control::listing::{Column, Filter, ListQuery, Page};
 use windlass_engine::app::AppState;
 use windlass_engine::id::{AppId, AuditEventId, ReleaseId, SpaceId};
 use windlass_engine::records::{
-    AppRecord, AuditEvent, Dialect, Organization, Space, Stamps, Target,
+    Actor, AppRecord, AuditEvent, Dialect, Organization, Space, Stamps, Target,
 };
 
 use crate::auth::Authenticated;
@@ -96,23 +96,18 @@ impl Place {
     /// One row of the audit trail, to be written with a command.
     pub(crate) fn audit(&self, caller: &Authenticated, kind: &str, data: Value) -> Extra {
         Extra {
-            audit: vec![event(caller, &self.app, kind, data)],
+            audit: vec![event(caller.principal.actor(), &self.app, kind, data)],
             ..Extra::default()
         }
     }
 }
 
 /// A row of the audit trail about an app.
-pub(crate) fn event(
-    caller: &Authenticated,
-    app: &AppRecord,
-    kind: &str,
-    data: Value,
-) -> AuditEvent {
+pub(crate) fn event(actor: Actor, app: &AppRecord, kind: &str, data: Value) -> AuditEvent {
     AuditEvent {
         id: AuditEventId::new(uuid::Uuid::new_v4().to_string()),
         kind: kind.to_owned(),
-        actor: caller.principal.actor(),
+        actor,
         target: Target {
             id: app.id.to_string(),
             kind: "app".to_owned(),

@@ -6,18 +6,20 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::json;
 use windlass_control::Extra;
 use windlass_control::identity::Visibility;
 use windlass_control::listing::{Column, Filter, ListQuery, Page};
 use windlass_control::sources::{Provider, Push};
 use windlass_engine::id::ReleaseId;
-use windlass_engine::records::{AppRecord, Dialect};
+use windlass_engine::records::{Actor, AppRecord, Dialect};
 
 use crate::apps::view;
 use crate::deployments::view::serving;
 use crate::document::{Cause, Detail, Document, Pushed};
 use crate::error::{ApiError, ApiResult};
 use crate::once::{ApiErrorOr, Made};
+use crate::place::event;
 use crate::server::DoState;
 use crate::spec::secret::SealedSpec;
 use crate::spec::wire::HostedSourceSpec;
@@ -217,7 +219,23 @@ async fn deploy(
         made: |app, deployment| Made::Deployment { app, deployment },
     };
     let release = ReleaseId::new(uuid::Uuid::new_v4().to_string());
-    let done = submit::deploy_as(state, app, None, order, release, Extra::default()).await;
+    let pushed = json!({
+        "deployment": release,
+        "repository": push.repo,
+        "branch": push.branch,
+        "commit": push.commit,
+    });
+    let actor = Actor {
+        id: provider.as_str().to_owned(),
+        kind: "source_host".to_owned(),
+        name: provider.as_str().to_owned(),
+    };
+    let kind = "audit.app.deployment.create";
+    let extra = Extra {
+        audit: vec![event(actor, app, kind, pushed)],
+        ..Extra::default()
+    };
+    let done = submit::deploy_as(state, app, None, order, release, extra).await;
     match done {
         Ok((_, record)) => Ok(Some(record.release.id)),
         Err(ApiErrorOr::Api(error)) => Err(error),

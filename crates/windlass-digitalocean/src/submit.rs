@@ -126,6 +126,7 @@ pub(crate) async fn create(
         settings: Some(AppSettings {
             keep_base_warm: true,
             releases_to_return_to: ROLLBACKS,
+            sessions_roam: true,
             ..state.control.settings().app_defaults
         }),
     };
@@ -147,11 +148,12 @@ pub(crate) async fn create(
         last_revision_number: 0,
         stamps: windlass_engine::records::Stamps::default(),
     };
+    let actor = || caller.principal.actor();
     let extra = Extra {
         audit: vec![
-            event(caller, &audited, "audit.app.create", json!({})),
+            event(actor(), &audited, "audit.app.create", json!({})),
             event(
-                caller,
+                actor(),
                 &audited,
                 "audit.app.deployment.create",
                 json!({ "deployment": release }),

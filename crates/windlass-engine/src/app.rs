@@ -120,6 +120,9 @@ pub struct AppSettings {
     /// Deployed releases whose artifacts are kept to return to.
     #[serde(default)]
     pub releases_to_return_to: u32,
+    /// Whether a client with a session goes to any instance, not to the one that began it.
+    #[serde(default)]
+    pub sessions_roam: bool,
     /// An instance on demand without a request for so long is stopped, milliseconds.
     #[serde(default = "default_idle_limit_ms")]
     pub idle_limit_ms: u64,
@@ -145,6 +148,7 @@ impl Default for AppSettings {
             keep_base_warm: false,
             cancel_restores: CancelRestores::Everything,
             releases_to_return_to: 0,
+            sessions_roam: false,
             idle_limit_ms: limits::IDLE_LIMIT_MS,
             releases_built: true,
         }

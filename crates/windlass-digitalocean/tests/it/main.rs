@@ -13,6 +13,7 @@ mod endpoints;
 mod fixed;
 mod hostile;
 mod logs;
+mod pushes;
 mod repeats;
 mod rollback;
 mod world;

@@ -52,8 +52,10 @@ async fn a_create_whose_answer_was_lost_gives_the_app() {
     assert_eq!(again.status, 200, "{:?}", again.body);
     assert!(again.body["app"]["pending_deployment"]["id"].is_string());
     assert_eq!(world.get("/v2/apps").await.body["meta"]["total"], 1);
+    assert_eq!(world.control.repeats().count(), 1);
     // That answer arrived: one more is a request of its own.
     assert_eq!(world.post("/v2/apps", &body).await.error().0, 409);
+    assert_eq!(world.control.repeats().count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use windlass_control::Control;
 use windlass_control::identity::NewUser;
 use windlass_control::settings::ControlSettings;
-use windlass_control::sources::{AddressRules, SourceSettings};
+use windlass_control::sources::{AddressRules, Hidden, SourceSettings};
 use windlass_control::tenancy::{NewDomain, NewOrganization, NewSpace};
 use windlass_control::testing::{self, TestDriver};
 use windlass_digitalocean::server::{DoState, Settings, router};
@@ -107,6 +107,15 @@ impl World {
 
     /// The same with a limit of requests.
     pub(crate) async fn start_with(requests_per_hour: u32) -> Self {
+        Self::start_as(requests_per_hour, None).await
+    }
+
+    /// One that believes reports of pushes with this secret.
+    pub(crate) async fn start_with_secret(secret: &str) -> Self {
+        Self::start_as(REQUESTS, Some(Hidden::new(secret))).await
+    }
+
+    async fn start_as(requests_per_hour: u32, webhook_secret: Option<Hidden>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         // Nothing listens on this port: branches can't be looked at, and nobody waits for that.
         let nowhere = "http://127.0.0.1:9".to_owned();
@@ -115,6 +124,7 @@ impl World {
                 github_url: nowhere.clone(),
                 gitlab_url: nowhere.clone(),
                 bitbucket_url: nowhere,
+                webhook_secret,
                 addresses: AddressRules {
                     allow_loopback: true,
                 },

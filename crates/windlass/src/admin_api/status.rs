@@ -32,6 +32,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Answer {
         "control_pid": std::process::id(),
         "routers": routers,
         "running": running,
+        "repeated_requests": admin.control.repeats().count(),
         "addresses": {
             "cf_api": public_address::cf_api(settings),
             "digitalocean_api": public_address::digitalocean_api(settings),
