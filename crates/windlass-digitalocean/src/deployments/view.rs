@@ -269,15 +269,30 @@ impl Shown {
         match (started, ready) {
             (_, true) => (Leaf::Done, Leaf::Done),
             (true, false) => (Leaf::Done, Leaf::Running),
-            (false, false) if self.phase == Phase::Deploying => (Leaf::Running, Leaf::Pending),
+            (false, false) if self.phase == Phase::Deploying && self.are_jobs_before_done() => {
+                (Leaf::Running, Leaf::Pending)
+            }
             (false, false) => (Leaf::Pending, Leaf::Pending),
         }
+    }
+
+    /// No instance is started before the jobs that come first have succeeded.
+    fn are_jobs_before_done(&self) -> bool {
+        let before = ComponentKind::Job(JobKind::PreDeploy);
+        let is_done = |component: &Component| {
+            let mut runs = self.record.release.jobs.iter();
+            runs.any(|run| {
+                run.component.as_str() == component.name && run.state == JobState::Succeeded
+            })
+        };
+        let mut components = self.detail.components.iter();
+        components.all(|component| component.kind != before || is_done(component))
     }
 
     fn files(&self) -> Leaf {
         if self.has_deployed() {
             Leaf::Done
-        } else if self.record.marks.started_at.is_some() {
+        } else if self.record.marks.started_at.is_some() && self.are_jobs_before_done() {
             Leaf::Running
         } else {
             Leaf::Pending
