@@ -18,6 +18,7 @@ mod ssh_bridge;
 mod url;
 mod webhook;
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub use ssh_bridge::ssh_bridge_main;
 pub use url::{Scheme, SourceUrl, UrlError};
 pub use webhook::{Push, WEBHOOK_BODY_BYTES, WebhookError};
 
+/// Bytes of the certificates that git trusts; those of a system are about 220 KiB.
+const CA_BYTES: u64 = 1024 * 1024;
 /// Look-ups of branches at the same time.
 const HEADS_AT_ONCE: usize = 4;
 
@@ -100,6 +103,9 @@ pub struct SourceSettings {
     pub poll_interval_s: u64,
     /// What signs the reports of pushes; `None` = they are refused.
     pub webhook_secret: Option<Hidden>,
+    /// Certificates of the authorities that git trusts, PEM; `None` = those of the system. Everybody
+    /// must be able to read it.
+    pub ca_file: Option<PathBuf>,
     /// Private key for ssh; `None` = no ssh.
     pub ssh_key_file: Option<PathBuf>,
     /// Keys of the hosts that ssh may talk to.
@@ -119,6 +125,7 @@ impl Default for SourceSettings {
             addresses: AddressRules::default(),
             poll_interval_s: 60,
             webhook_secret: None,
+            ca_file: None,
             ssh_key_file: None,
             ssh_known_hosts_file: None,
             fetch_time_limit_s: 300,
@@ -288,6 +295,21 @@ impl Sources {
         }
         self.settings.addresses.check_host(&url)?;
         Ok(url)
+    }
+
+    /// The certificates that a fetch trusts in the place of the system's, PEM. Blocking.
+    ///
+    /// # Errors
+    /// [`SourceError::Io`].
+    pub(crate) fn certificates(&self) -> Result<Option<String>, SourceError> {
+        let Some(path) = &self.settings.ca_file else {
+            return Ok(None);
+        };
+        let mut text = String::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(CA_BYTES).read_to_string(&mut text))
+            .map_err(SourceError::io("read git_ca_file"))?;
+        Ok(Some(text))
     }
 
     /// The pushes that a provider reports; none when it reports something else.

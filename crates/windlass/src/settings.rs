@@ -116,6 +116,8 @@ pub struct Git {
     pub poll_interval_s: u64,
     /// What signs reports of pushes.
     pub webhook_secret: Option<Hidden>,
+    /// Certificates that git trusts in the place of the system's.
+    pub ca_file: Option<PathBuf>,
     /// Private key for ssh.
     pub ssh_key_file: Option<PathBuf>,
     /// Keys of the hosts that ssh may talk to.
@@ -251,6 +253,7 @@ impl Settings {
                 allow_loopback: resolved.word(Name::AllowLoopbackSources)? == "true",
                 poll_interval_s: resolved.number(Name::GitPollIntervalS)?,
                 webhook_secret: resolved.secret(Name::WebhookSecret)?,
+                ca_file: resolved.optional_path(Name::GitCaFile),
                 ssh_key_file: resolved.optional_path(Name::GitSshKeyFile),
                 ssh_known_hosts_file: resolved.optional_path(Name::GitSshKnownHostsFile),
                 timeout_s: resolved.number(Name::GitTimeoutS)?,

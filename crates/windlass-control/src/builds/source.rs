@@ -44,6 +44,7 @@ impl Control {
                         time_s: sources.fetch_time_limit_s,
                         source_mb: sources.source_mb,
                     },
+                    certificates: self.sources().certificates().map_err(conflict)?,
                     ssh: ssh.filter(|_| sources.ssh_key_file.is_some()),
                 }))
             }
@@ -57,7 +58,6 @@ impl Control {
         directories: &WorkDirectories,
         owner: Option<Owner>,
     ) -> Result<(), Error> {
-        let conflict = |error: SourceError| Error::Conflict(error.to_string());
         let url = self.sources().check_url(url).map_err(conflict)?;
         self.sources()
             .offer_ssh(url, &directories.work, owner)
@@ -75,6 +75,10 @@ impl Control {
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| Error::Conflict("the package has no content".to_owned()))
     }
+}
+
+fn conflict(error: SourceError) -> Error {
+    Error::Conflict(error.to_string())
 }
 
 fn is_by_ssh(url: &str) -> bool {

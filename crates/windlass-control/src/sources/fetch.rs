@@ -42,6 +42,9 @@ pub struct FetchPlan {
     pub addresses: AddressRules,
     /// How much of it.
     pub limits: FetchLimits,
+    /// Certificates that are trusted in the place of the system's, PEM.
+    #[serde(default)]
+    pub certificates: Option<String>,
     /// Command that offers a way by ssh, if there is one.
     pub ssh: Option<String>,
 }
@@ -112,7 +115,16 @@ impl Fetching<'_> {
         let info = self.repository.join("info");
         fs::create_dir_all(&info)
             .and_then(|()| fs::write(info.join("attributes"), ATTRIBUTES))
-            .map_err(SourceError::io("write attributes"))
+            .map_err(SourceError::io("write attributes"))?;
+        match &self.plan.certificates {
+            Some(text) => fs::write(self.certificates_file(), text)
+                .map_err(SourceError::io("write certificates")),
+            None => Ok(()),
+        }
+    }
+
+    fn certificates_file(&self) -> PathBuf {
+        self.repository.join("info/certificates.pem")
     }
 
     fn follow_redirects(&self, say: &mut dyn FnMut(&str)) -> Result<(), SourceError> {
@@ -168,7 +180,12 @@ impl Fetching<'_> {
         shallow: bool,
         say: &mut dyn FnMut(&str),
     ) -> Result<Option<SourceUrl>, SourceError> {
-        let mut command = git::to_remote(remote, Some(&self.repository), self.plan.ssh.as_deref());
+        let certificates = self.certificates_file();
+        let means = git::Means {
+            certificates: self.plan.certificates.as_ref().map(|_| &*certificates),
+            ssh: self.plan.ssh.as_deref(),
+        };
+        let mut command = git::to_remote(remote, Some(&self.repository), means);
         command.args(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]);
         command.args(["--no-write-fetch-head", "--refmap="]);
         if shallow {

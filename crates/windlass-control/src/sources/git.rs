@@ -102,8 +102,17 @@ pub(super) fn local(directory: Option<&Path>) -> Command {
     command
 }
 
+/// How git reaches another machine and knows it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Means<'a> {
+    /// File of the certificates that are trusted in the place of the system's.
+    pub(super) certificates: Option<&'a Path>,
+    /// Command line that stands for ssh.
+    pub(super) ssh: Option<&'a str>,
+}
+
 /// A git command that asks the machines of `remote`, and no other.
-pub(super) fn to_remote(remote: &Remote, directory: Option<&Path>, ssh: Option<&str>) -> Command {
+pub(super) fn to_remote(remote: &Remote, directory: Option<&Path>, means: Means<'_>) -> Command {
     let mut command = local(None);
     let url = remote.url();
     command.env("GIT_ALLOW_PROTOCOL", url.scheme().as_str());
@@ -115,11 +124,14 @@ pub(super) fn to_remote(remote: &Remote, directory: Option<&Path>, ssh: Option<&
             if let Some(pin) = remote.pin() {
                 command.args(["-c", &format!("http.curloptResolve={pin}")]);
             }
+            if let Some(file) = means.certificates {
+                command.env("GIT_SSL_CAINFO", file);
+            }
         }
         Scheme::Ssh => {
             // Without a way to reach it there is none: never the ssh of whoever runs this.
             command
-                .env("GIT_SSH_COMMAND", ssh.unwrap_or("false"))
+                .env("GIT_SSH_COMMAND", means.ssh.unwrap_or("false"))
                 .env("GIT_SSH_VARIANT", "ssh");
         }
     }

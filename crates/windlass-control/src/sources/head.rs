@@ -85,7 +85,11 @@ fn ask(
         Scheme::Ssh => Some(ssh::command(settings, remote)?),
         Scheme::Http | Scheme::Https => None,
     };
-    let mut command = git::to_remote(remote, None, ssh.as_deref());
+    let means = git::Means {
+        certificates: settings.ca_file.as_deref(),
+        ssh: ssh.as_deref(),
+    };
+    let mut command = git::to_remote(remote, None, means);
     command.args(["ls-remote", "--quiet", "--", &url.to_string(), &reference]);
     // What a stranger's server sends is read without rights. ssh has to read its key.
     if ssh.is_none() && nix::unistd::geteuid().is_root() {

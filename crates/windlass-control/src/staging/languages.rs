@@ -272,6 +272,7 @@ fn from_git(world: &World, url: String) -> StagingRequest {
             time_s: 60,
             source_mb: 10,
         },
+        certificates: None,
         ssh: None,
     });
     request

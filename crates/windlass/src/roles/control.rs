@@ -329,6 +329,7 @@ fn source_settings(settings: &Settings) -> SourceSettings {
         },
         poll_interval_s: git.poll_interval_s,
         webhook_secret: git.webhook_secret,
+        ca_file: git.ca_file,
         ssh_key_file: git.ssh_key_file,
         ssh_known_hosts_file: git.ssh_known_hosts_file,
         fetch_time_limit_s: git.timeout_s,

@@ -69,6 +69,8 @@ pub enum Name {
     GitPollIntervalS,
     /// `webhook_secret`.
     WebhookSecret,
+    /// `git_ca_file`.
+    GitCaFile,
     /// `git_ssh_key_file`.
     GitSshKeyFile,
     /// `git_ssh_known_hosts_file`.
@@ -124,7 +126,7 @@ pub struct Row {
 
 impl Name {
     /// All settings in the order of the documentation.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::KeyFile,
         Self::Domain,
         Self::CfUrl,
@@ -155,6 +157,7 @@ impl Name {
         Self::AllowLoopbackSources,
         Self::GitPollIntervalS,
         Self::WebhookSecret,
+        Self::GitCaFile,
         Self::GitSshKeyFile,
         Self::GitSshKnownHostsFile,
         Self::GitTimeoutS,
@@ -464,6 +467,15 @@ impl Name {
                 "",
                 Limit::Secret,
                 "long-random-text",
+            ),
+            Self::GitCaFile => row(
+                "git_ca_file",
+                "certificates of the authorities that git trusts, readable by everybody (empty: \
+                 those of the system)",
+                "",
+                "",
+                Limit::OptionalPath,
+                "/etc/windlass/git_ca.pem",
             ),
             Self::GitSshKeyFile => row(
                 "git_ssh_key_file",

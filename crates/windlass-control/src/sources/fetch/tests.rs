@@ -32,6 +32,7 @@ impl World {
                 time_s: 60,
                 source_mb: 10,
             },
+            certificates: None,
             ssh: None,
         }
     }
