@@ -15,6 +15,7 @@ mod clock;
 mod commands;
 #[cfg(windlass_fail)]
 mod crash_points;
+mod digitalocean;
 mod keys;
 mod kills;
 mod languages;

@@ -1,0 +1,13 @@
+//! DigitalOcean's API over real processes: sources from git, builds, jobs, blue-green.
+
+mod across;
+mod cancel;
+mod fetch;
+mod gate;
+mod hidden;
+mod hostile;
+mod https;
+mod kills;
+mod overlap;
+mod ssh;
+mod world;
