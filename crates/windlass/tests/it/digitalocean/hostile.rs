@@ -247,7 +247,7 @@ fn many_entries(work: &std::path::Path) {
             .collect()
     };
     let inner = tree(&line("blob", &blob, 1_000));
-    let outer = tree(&line("tree", &inner, 1_000));
+    let outer = tree(&line("tree", &inner, 450));
     let commit = git(work, &["commit-tree", &outer, "-m", "many"]);
     git(work, &["reset", "--soft", commit.trim()]);
 }
