@@ -68,9 +68,9 @@ fn neither_list_shows_apps_of_the_other() {
         )
     };
     let own = |path: &str, list: &str| names(&site.get(path)[list], "id");
-    assert_eq!(cf("/v3/apps"), [hello.guid.clone()]);
-    assert_eq!(cf("/v3/deployments"), [canary.clone()]);
-    assert_eq!(own("/v2/apps", "apps"), [shop.id.clone()]);
+    assert_eq!(cf("/v3/apps"), [hello.guid.as_str()]);
+    assert_eq!(cf("/v3/deployments"), [canary.as_str()]);
+    assert_eq!(own("/v2/apps", "apps"), [shop.id.as_str()]);
     let deployments = format!("/v2/apps/{}/deployments", shop.id);
     assert_eq!(
         own(&deployments, "deployments"),

@@ -242,9 +242,8 @@ fn many_entries(work: &std::path::Path) {
     };
     let line = |kind: &str, id: &str, count: usize| -> String {
         let mode = if kind == "blob" { "100644" } else { "040000" };
-        (0..count)
-            .map(|number| format!("{mode} {kind} {}\tn{number}\n", id.trim()))
-            .collect()
+        let lines = (0..count).map(|number| format!("{mode} {kind} {}\tn{number}", id.trim()));
+        lines.collect::<Vec<_>>().join("\n") + "\n"
     };
     let inner = tree(&line("blob", &blob, 1_000));
     let outer = tree(&line("tree", &inner, 450));
