@@ -158,3 +158,16 @@ fn a_copy_can_be_given_to_a_user() {
     owned(&to, 54_322);
     assert_eq!(fs::metadata(&outside).unwrap().uid(), 0);
 }
+
+/// Who writes an archive into a pipe, as git does, fills it up behind the mark of its end, and is
+/// cut off when nobody reads that.
+#[test]
+fn a_tar_is_read_to_the_end_of_what_fills_it_up() {
+    let outer = tempfile::tempdir().unwrap();
+    let mut filled_up = testing::tar(&[testing::tar_file("a", b"x")]);
+    filled_up.resize(filled_up.len() + 10_240, 0);
+    let mut reader = filled_up.as_slice();
+    extract_tar(&mut reader, &outer.path().join("app"), options(SMALL)).unwrap();
+    assert_eq!(reader.len(), 0);
+    assert_eq!(fs::read(outer.path().join("app/a")).unwrap(), b"x");
+}

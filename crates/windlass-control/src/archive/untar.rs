@@ -67,7 +67,8 @@ pub(crate) fn untar_gz_into(
     })
 }
 
-/// The same for a tar that is not compressed and whose size is not known.
+/// The same for a tar that is not compressed and whose size is not known. It is read to its end,
+/// also what fills it up behind its last entry: who writes it into a pipe is not cut off.
 pub fn extract_tar(
     archive: impl Read,
     destination: &Path,
@@ -76,14 +77,20 @@ pub fn extract_tar(
     let limits = &options.limits;
     let headers = limits.entries.saturating_mul(4 * BLOCK_BYTES);
     let exceeded = Rc::new(Cell::new(false));
-    let reader = Bounded {
+    let mut reader = Bounded {
         inner: archive,
         left_bytes: limits.total_bytes.saturating_add(headers),
         exceeded: Rc::clone(&exceeded),
     };
     let limit_bytes = limits.total_bytes;
     let mut tree = TreeWriter::new(destination, options)?;
-    let whole = untar_into(reader, &mut tree, &options).and_then(|()| tree.finish());
+    let whole = untar_into(&mut reader, &mut tree, &options)
+        .and_then(|()| {
+            std::io::copy(&mut reader, &mut std::io::sink())
+                .map(drop)
+                .map_err(|error| corrupt(&error))
+        })
+        .and_then(|()| tree.finish());
     whole.map_err(|error| {
         if exceeded.get() {
             ArchiveError::Whole(Refusal::TooManyBytes { limit_bytes })
