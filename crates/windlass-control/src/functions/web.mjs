@@ -34,6 +34,17 @@ export function toRequest(request, response) {
   });
 }
 
+// The cookies that an answer sets, one by one. Older releases of Node (that of Debian 12 is one)
+// only give them joined by commas: there a new one begins where a name and `=` follow, which the
+// date of an `expires` does not look like.
+function cookiesOf(headers) {
+  if (headers.getSetCookie) {
+    return headers.getSetCookie();
+  }
+  const joined = headers.get('set-cookie');
+  return joined === null ? [] : joined.split(/,\s*(?=[^\s;,=]+=)/);
+}
+
 // Sends what a handler answered, piece by piece.
 export async function fromResponse(answer, request, response) {
   if (!Number.isInteger(answer?.status) || typeof answer.headers?.forEach !== 'function') {
@@ -48,7 +59,7 @@ export async function fromResponse(answer, request, response) {
       response.setHeader(name, value);
     }
   });
-  const cookies = answer.headers.getSetCookie?.() ?? [];
+  const cookies = cookiesOf(answer.headers);
   if (cookies.length > 0) {
     response.setHeader('set-cookie', cookies);
   }
