@@ -269,6 +269,12 @@ async function serve(request, response) {
   request.on('error', () => {});
   response.on('error', () => {});
   response.once('close', () => end.resolve());
+  // The function broke off. Its process is about to end, or can't be trusted: the news of an exit
+  // may come later than the next request, which must not be given to it.
+  const lost = () => {
+    held.retired = true;
+    end.reject(failed());
+  };
   const exchange = async () => {
     const socket = await connection(directory, hold);
     // Whoever uses it hears of its errors; later ones are nobody's.
@@ -289,7 +295,7 @@ async function serve(request, response) {
       headers,
       setHost: false,
     });
-    upstream.on('error', () => end.reject(failed()));
+    upstream.on('error', lost);
     upstream.once('response', (answer) => {
       const kept = passedOn(answer.rawHeaders, (header) => HOP_BY_HOP.has(header));
       response.writeHead(answer.statusCode, answer.statusMessage, kept);
@@ -311,7 +317,8 @@ async function serve(request, response) {
   } finally {
     clearTimeout(timer);
     request.unpipe();
-    upstream?.destroy();
+    // From here on it is we who break off.
+    upstream?.off('error', lost).on('error', () => {}).destroy();
     held?.release();
   }
 }
