@@ -15,6 +15,7 @@ mod failure;
 mod interrupt;
 pub mod load;
 pub mod platform;
+mod pydo;
 mod report;
 mod repository;
 pub mod server;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::api::Api;
+use super::api::{Answer, Api};
 use super::failure::{Failure, wait_for};
 use super::load::{Load, Visit};
 use super::platform::{Platform, text};
+use super::pydo::Pydo;
 use super::report::Report;
 use super::repository::{self, BRANCH, Repository};
 use super::server::Server;
@@ -31,8 +32,48 @@ const TIME_TO_SAFE: &str = "x-windlass-time-to-safe-ms";
 struct Chapter<'a> {
     server: &'a Server,
     report: &'a mut Report,
-    api: Api,
+    client: Client,
     app: String,
+}
+
+/// Who asks: pydo for what changes something, where the machine has it, else we ourselves.
+struct Client {
+    api: Api,
+    pydo: Option<Pydo>,
+}
+
+impl Client {
+    fn create(&self, body: &Value) -> Result<Answer, Failure> {
+        match &self.pydo {
+            Some(pydo) => pydo.call("create", &[], Some(body), &[]),
+            None => self.api.call(Method::POST, "/v2/apps", Some(body), &[]),
+        }
+    }
+
+    fn update(&self, app: &str, body: &Value) -> Result<Answer, Failure> {
+        let path = format!("/v2/apps/{app}");
+        match &self.pydo {
+            Some(pydo) => pydo.call("update", &[app], Some(body), &[]),
+            None => self.api.call(Method::PUT, &path, Some(body), &[]),
+        }
+    }
+
+    fn cancel(&self, app: &str, deployment: &str) -> Result<Answer, Failure> {
+        let headers = [("x-windlass-reason", REASON)];
+        let path = format!("/v2/apps/{app}/deployments/{deployment}/cancel");
+        match &self.pydo {
+            Some(pydo) => pydo.call("cancel_deployment", &[app, deployment], None, &headers),
+            None => self.api.call(Method::POST, &path, None, &headers),
+        }
+    }
+
+    fn delete(&self, app: &str) -> Result<Answer, Failure> {
+        let path = format!("/v2/apps/{app}");
+        match &self.pydo {
+            Some(pydo) => pydo.call("delete", &[app], None, &[]),
+            None => self.api.call(Method::DELETE, &path, None, &[]),
+        }
+    }
 }
 
 /// Deploys two versions of the example and cancels the second in the middle.
@@ -55,7 +96,12 @@ pub(super) fn play(server: &Server, files: &Path, report: &mut Report) -> Result
         Path::new(variable("WINDLASS_CA_FILE")?),
         Some(variable("DIGITALOCEAN_TOKEN")?),
     )?;
-    report.say(&format!("DigitalOcean API at {url}"));
+    let pydo = Pydo::find(&platform.env);
+    report.say(&match &pydo {
+        Some(pydo) => format!("DigitalOcean API at {url}, called by pydo {}", pydo.version),
+        None => format!("DigitalOcean API at {url} (this machine has no pydo: called without it)"),
+    });
+    let client = Client { api, pydo };
     let repository = Repository::new(&server.home().join("repository"))?;
     let first = repository.commit(files, ("hello.conf", "VERSION=1\n"))?;
     let spec = json!({
@@ -68,11 +114,11 @@ pub(super) fn play(server: &Server, files: &Path, report: &mut Report) -> Result
             "routes": [{ "path": "/" }],
         }],
     });
-    let made = api.post("/v2/apps", &json!({ "spec": spec }))?;
+    let made = client.create(&json!({ "spec": spec }))?.ok()?;
     let mut chapter = Chapter {
         server,
         report,
-        api,
+        client,
         app: text(&made["app"], "id")?,
     };
     let deployment = text(&made["app"]["pending_deployment"], "id")?;
@@ -104,9 +150,8 @@ impl Chapter<'_> {
     fn the_second_is_canceled(&mut self, load: &Load, spec: &Value) -> Result<(), Failure> {
         let mut changed = spec.clone();
         changed["features"] = json!([format!("windlass.canary={WEIGHT}")]);
-        let app = format!("/v2/apps/{}", self.app);
         let body = json!({ "spec": changed, "update_all_source_versions": true });
-        let answer = self.api.call(Method::PUT, &app, Some(&body), &[])?.ok()?;
+        let answer = self.client.update(&self.app, &body)?.ok()?;
         let second = text(&answer["app"]["pending_deployment"], "id")?;
         self.report.say(&format!(
             "version 2 is committed and deployed; it gets {WEIGHT} % first"
@@ -121,12 +166,7 @@ impl Chapter<'_> {
                 Err(format!("{:?}", counts.by_version))
             })
         })?;
-        let answer = self.api.call(
-            Method::POST,
-            &format!("{app}/deployments/{second}/cancel"),
-            None,
-            &[("x-windlass-reason", REASON)],
-        )?;
+        let answer = self.client.cancel(&self.app, &second)?;
         if answer.header(TIME_TO_SAFE).is_some() {
             // From here on nobody may meet the canceled version.
             load.section();
@@ -158,7 +198,7 @@ impl Chapter<'_> {
             counts.of("2") == 0 && counts.by_version.len() == 1,
             &format!("{:?}", counts.by_version),
         );
-        let shown = self.api.get(&app)?;
+        let shown = self.client.api.get(&format!("/v2/apps/{}", self.app))?;
         self.report.check(
             "the spec of the app is that of version 1 again",
             shown["app"]["spec"] == *spec,
@@ -184,7 +224,7 @@ impl Chapter<'_> {
     fn wait_phase(&self, deployment: &str, phase: &str) -> Result<Value, Failure> {
         let path = format!("/v2/apps/{}/deployments/{deployment}", self.app);
         wait_for(&format!("deployment {phase}"), || {
-            let answer = self.api.get(&path)?;
+            let answer = self.client.api.get(&path)?;
             let found = &answer["deployment"];
             match found["phase"].as_str() {
                 Some(now) if now == phase => Ok(Ok(found.clone())),
@@ -198,7 +238,7 @@ impl Chapter<'_> {
 
     /// Lets visitors in.
     fn let_in(&self, router: &str) -> Result<Load, Failure> {
-        let app = self.api.get(&format!("/v2/apps/{}", self.app))?;
+        let app = self.client.api.get(&format!("/v2/apps/{}", self.app))?;
         let host = text(&app["app"], "live_domain")?;
         self.report.say(&format!("visitors come to http://{host}/"));
         let router = router
@@ -216,8 +256,7 @@ impl Chapter<'_> {
     }
 
     fn delete(self) -> Result<(), Failure> {
-        let path = format!("/v2/apps/{}", self.app);
-        let deleted = self.api.call(Method::DELETE, &path, None, &[])?;
+        let deleted = self.client.delete(&self.app)?;
         self.report.check(
             "the app is deleted",
             deleted.status == 200 && deleted.body["id"] == self.app,
