@@ -92,9 +92,10 @@ impl Control {
                         tracing::error!("taking in an event of the router broke: {error}");
                     }
                 }
-                RouterEvent::Wanted { version } => {
+                RouterEvent::Wanted { group, version } => {
                     let control = self.clone();
-                    let taken = tokio::spawn(async move { control.demanded(&version).await });
+                    let taken =
+                        tokio::spawn(async move { control.demanded(&group, &version).await });
                     if let Err(error) = taken.await {
                         tracing::error!("taking in an event of the router broke: {error}");
                     }
@@ -104,11 +105,8 @@ impl Control {
     }
 
     /// A request waits for a version that is started on demand.
-    async fn demanded(&self, version: &str) {
-        let Some(group) = self.routes().group_of_version(version) else {
-            return;
-        };
-        let Some((app, component)) = component_of(&group) else {
+    async fn demanded(&self, group: &str, version: &str) {
+        let Some((app, component)) = component_of(group) else {
             return;
         };
         let seen = Observation::Demanded {

@@ -225,10 +225,13 @@ impl Control {
                 Some(ComponentRole::OnDemand) => {
                     let key = (version.revision.clone(), component.clone());
                     let instances = plan.published.get(&key).into_iter().flatten();
-                    Some(TargetKind::OnDemand {
+                    let root = self.files_of(state, &version.revision, component)?;
+                    root.map(|root| TargetKind::Site {
+                        root,
                         upstreams: instances.filter_map(upstream).collect(),
                         hold_ms: ON_DEMAND_HOLD_MS,
                         hold_limit: ON_DEMAND_HOLD_LIMIT,
+                        headers: Vec::new(),
                     })
                 }
                 Some(

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use http::{HeaderName, HeaderValue, Method};
 use tokio::sync::Notify;
@@ -11,10 +12,11 @@ use tracing::warn;
 
 use crate::counters::{Registry, VersionCounters};
 use crate::proxy::files::StaticFiles;
+use crate::proxy::site::SiteFiles;
 use crate::schedule::Schedule;
 use crate::table::{
-    Change, HostRoutes, IngressAnswer, IngressRule, Position, RouteRule, Table, TargetKind,
-    Upstream, Version,
+    AnswerHeader, Change, HostRoutes, IngressAnswer, IngressRule, Position, RouteRule, Split,
+    Table, TargetKind, Upstream, Version,
 };
 use crate::upstream::UpstreamState;
 
@@ -40,6 +42,7 @@ pub(crate) struct CompiledGroup {
     /// Whether it stands for a whole app, whose rules say which group answers.
     pub(crate) is_whole_app: bool,
     pub(crate) ingress: Vec<CompiledIngress>,
+    pub(crate) split: Split,
 }
 
 /// One rule of an app about its paths.
@@ -94,6 +97,13 @@ pub(crate) enum CompiledTarget {
         hold_limit: u32,
     },
     Static(Arc<StaticFiles>),
+    Site {
+        site: Arc<SiteFiles>,
+        upstreams: Vec<Arc<UpstreamState>>,
+        hold_ms: u32,
+        hold_limit: u32,
+        headers: Arc<[AnswerHeader]>,
+    },
     Redirect {
         location: String,
         status: u16,
@@ -121,7 +131,8 @@ pub(crate) struct CompiledRule {
 }
 
 impl CompiledVersion {
-    /// Instances that requests may be sent to; none of a withdrawn version.
+    /// Instances that requests may be sent to; none of a withdrawn version, and
+    /// none of a site, whose routes say first which requests they are for.
     pub(crate) fn pickable(&self) -> &[Arc<UpstreamState>] {
         match &self.target {
             CompiledTarget::Instances { upstreams }
@@ -133,8 +144,14 @@ impl CompiledVersion {
             CompiledTarget::Instances { .. }
             | CompiledTarget::OnDemand { .. }
             | CompiledTarget::Static(_)
+            | CompiledTarget::Site { .. }
             | CompiledTarget::Redirect { .. } => &[],
         }
+    }
+
+    /// Whether requests may be sent to it at all.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.share == 0
     }
 
     /// Weight in the schedule: the share, unless nothing could answer.
@@ -144,6 +161,7 @@ impl CompiledVersion {
             CompiledTarget::Instances { .. }
             | CompiledTarget::OnDemand { .. }
             | CompiledTarget::Static(_)
+            | CompiledTarget::Site { .. }
             | CompiledTarget::Redirect { .. } => u64::from(self.share),
         }
     }
@@ -157,6 +175,8 @@ pub(crate) struct Compiler {
     registry: Arc<Registry>,
     drained: Arc<Notify>,
     upstreams: HashMap<String, Arc<UpstreamState>>,
+    /// Sites that some table still has, so that each is read once.
+    sites: HashMap<PathBuf, Weak<SiteFiles>>,
     current: Arc<Compiled>,
 }
 
@@ -167,6 +187,7 @@ impl Compiler {
             registry,
             drained,
             upstreams: HashMap::new(),
+            sites: HashMap::new(),
             current: Arc::new(Compiled::default()),
         }
     }
@@ -243,6 +264,7 @@ impl Compiler {
                 || state.in_flight() > 0
                 || state.upgraded() > 0
         });
+        self.sites.retain(|_, site| site.strong_count() > 0);
         self.registry.prune();
     }
 
@@ -270,6 +292,7 @@ impl Compiler {
             is_unconfirmed: table.unconfirmed.contains(id),
             is_whole_app: group.is_whole_app,
             ingress: group.ingress.iter().map(ingress).collect(),
+            split: group.split.clone(),
         };
         next.groups.insert(key, Arc::new(compiled));
     }
@@ -318,6 +341,19 @@ impl Compiler {
                 fallback: fallback.clone(),
                 not_found: not_found.clone(),
             })),
+            TargetKind::Site {
+                root,
+                upstreams,
+                hold_ms,
+                hold_limit,
+                headers,
+            } => CompiledTarget::Site {
+                site: self.site(root),
+                upstreams: self.states(upstreams),
+                hold_ms: *hold_ms,
+                hold_limit: *hold_limit,
+                headers: headers.as_slice().into(),
+            },
             TargetKind::Redirect {
                 location,
                 status,
@@ -335,6 +371,15 @@ impl Compiler {
             target,
             counters,
         }
+    }
+
+    fn site(&mut self, root: &Path) -> Arc<SiteFiles> {
+        if let Some(known) = self.sites.get(root).and_then(Weak::upgrade) {
+            return known;
+        }
+        let site = Arc::new(SiteFiles::new(root.to_owned()));
+        self.sites.insert(root.to_owned(), Arc::downgrade(&site));
+        site
     }
 
     fn states(&mut self, upstreams: &[Upstream]) -> Vec<Arc<UpstreamState>> {

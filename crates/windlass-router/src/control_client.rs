@@ -187,6 +187,6 @@ async fn send_all(to: &mut OwnedWriteHalf, messages: Vec<ToControl>) -> Result<(
 fn message_of(report: Report) -> ToControl {
     match report {
         Report::Unreachable(upstream) => ToControl::Unreachable { upstream },
-        Report::Wanted(version) => ToControl::Wanted { version },
+        Report::Wanted { group, version } => ToControl::Wanted { group, version },
     }
 }

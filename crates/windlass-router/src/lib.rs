@@ -54,8 +54,9 @@ pub use crash_point::CRASH_POINTS;
 pub use link::{Acknowledgement, LinkError, MissingRouter, RouterEvent, RouterLink, RouterStatus};
 pub use run::{RouterError, run, run_until};
 pub use table::{
-    Change, Delta, Destination, Group, GroupId, HeaderMatch, HostRoutes, IngressAnswer,
-    IngressRule, Position, RouteRule, Table, TargetKind, Upstream, UpstreamId, Version, VersionId,
+    AnswerHeader, AnswerKind, Change, Delta, Destination, Group, GroupId, HeaderMatch, HostRoutes,
+    IngressAnswer, IngressRule, Position, RouteRule, Split, Table, TargetKind, Upstream,
+    UpstreamId, Version, VersionId,
 };
 pub use table_file::{Durability, TableFileError, TableWriter, read_table};
 pub use tls::TlsError;

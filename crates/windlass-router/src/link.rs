@@ -67,6 +67,8 @@ pub enum RouterEvent {
     },
     /// A request waits for this version to be started.
     Wanted {
+        /// The group of the version; empty from an older router.
+        group: GroupId,
         /// Which.
         version: VersionId,
     },
@@ -312,16 +314,6 @@ impl RouterLink {
     /// The table as it was published last.
     pub fn table(&self) -> Table {
         self.shared.lock().writer.table().clone()
-    }
-
-    /// A group that has this version among its own.
-    pub fn group_of_version(&self, version: &str) -> Option<GroupId> {
-        let state = self.shared.lock();
-        let groups = state.writer.table().groups.iter();
-        groups
-            .filter(|(_, group)| group.versions.iter().any(|it| it.id == version))
-            .map(|(name, _)| name.clone())
-            .next()
     }
 
     /// Position of the table that was published last.

@@ -11,12 +11,20 @@ use crate::schedule::Schedule;
 use crate::table::Position;
 use crate::upstream::{InFlight, UpstreamState};
 
+mod functions;
+mod visitors;
+
+pub(crate) use functions::{FunctionChoice, VersionOf};
+pub(crate) use visitors::Visitor;
+
 /// A worker's places in all schedules.
 #[derive(Debug)]
 pub(crate) struct Picker {
     worker: usize,
     groups: HashMap<Arc<str>, GroupPlace>,
     routes: HashMap<Arc<str>, Place>,
+    /// Next instance for a function, whichever it is.
+    function_turn: usize,
 }
 
 #[derive(Debug)]
@@ -41,6 +49,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) named: Option<(&'a str, u32)>,
     /// Instances that failed this request already.
     pub(crate) failed: &'a [Arc<str>],
+    /// Whose request it is, for groups that divide visitors.
+    pub(crate) visitor: Option<Visitor<'a>>,
 }
 
 /// A picked instance. The request counts as in flight from here on.
@@ -95,6 +105,7 @@ impl Picker {
             worker,
             groups: HashMap::new(),
             routes: HashMap::new(),
+            function_turn: worker,
         }
     }
 
@@ -152,7 +163,7 @@ impl Picker {
             let Some(group) = table.groups.get(id) else {
                 continue;
             };
-            match self.pick_in(table, group, wish.failed, now_ms) {
+            match self.pick_in(table, group, wish, now_ms) {
                 Choice::Nothing => {}
                 wait @ Choice::Wait { .. } => {
                     waits.get_or_insert(wait);
@@ -184,9 +195,10 @@ impl Picker {
         &mut self,
         table: &Compiled,
         group: &Arc<CompiledGroup>,
-        failed: &[Arc<str>],
+        wish: Wish<'_>,
         now_ms: u64,
     ) -> Choice {
+        let failed = wish.failed;
         if group.is_unconfirmed {
             return Choice::Wait {
                 group: Arc::clone(group),
@@ -206,13 +218,17 @@ impl Picker {
             });
         places.turns.resize(group.versions.len(), worker);
         // A second attempt of the same request takes no second slot.
-        let version = if failed.is_empty() {
+        let version = if let Some(version) = visitors::version_of(group, wish.visitor) {
+            version
+        } else if failed.is_empty() {
             places.place.take(schedule, worker)
         } else {
             places.place.peek(schedule)
         };
         match &group.versions[version].target {
-            CompiledTarget::Static(_) | CompiledTarget::Redirect { .. } => {
+            CompiledTarget::Static(_)
+            | CompiledTarget::Site { .. }
+            | CompiledTarget::Redirect { .. } => {
                 return Choice::Other {
                     group: Arc::clone(group),
                     version,

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::table::{Delta, Position, UpstreamId, VersionId};
+use crate::table::{Delta, GroupId, Position, UpstreamId, VersionId};
 
 /// Version of the protocol and of the table file's records.
 pub const VERSION: u32 = 1;
@@ -94,6 +94,9 @@ pub enum ToControl {
     },
     /// A request waits for this version to be started.
     Wanted {
+        /// The group of the version; empty from an older router.
+        #[serde(default)]
+        group: GroupId,
         /// Which.
         version: VersionId,
     },

@@ -1,18 +1,22 @@
 //! One request: match, pick, forward, pass the response on.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+};
 use hyper::body::Incoming;
 
-use crate::compiled::{CompiledTarget, Elsewhere};
+use crate::compiled::{CompiledGroup, CompiledTarget, Elsewhere};
 use crate::framing::Refusal;
 use crate::guard::ClientConnection;
 use crate::matching::{Asked, FoundBy};
-use crate::pick::{Choice, Wish};
+use crate::pick::{Choice, FunctionChoice, Visitor, Wish};
+use crate::table::AnswerKind;
 use crate::worker::{Peer, Worker};
 
 pub(crate) mod answer;
@@ -22,6 +26,7 @@ pub(crate) mod files;
 mod forward;
 mod headers;
 mod hold;
+pub(crate) mod site;
 mod sticky;
 mod upgrade;
 
@@ -30,6 +35,10 @@ use body::{RequestBody, ResponseBody};
 use exchange::Exchange;
 use files::FileRequest;
 use forward::Forwarded;
+use site::{CallOf, Planned};
+
+/// How often a request may find that its version was withdrawn while it waited.
+const MOVE_LIMIT: usize = 4;
 
 /// Answers a request, always with some response.
 pub(crate) async fn serve(
@@ -48,11 +57,18 @@ pub(crate) async fn serve(
         request.method(),
         request_id.clone(),
     );
+    let mut notes = Notes::default();
     let answer = match admit(&worker, &request) {
         Ok(target) => {
             exchange.set_target(&target.host, target.path.path());
-            match route(&worker, &peer, request, target, exchange, decision).await {
-                Ok(response) => return response,
+            let routing = route(
+                &worker, &peer, request, target, exchange, decision, &mut notes,
+            );
+            match routing.await {
+                Ok(mut response) => {
+                    notes.add(response.headers_mut());
+                    return response;
+                }
                 Err((answer, ended)) => {
                     exchange = *ended;
                     answer
@@ -64,7 +80,26 @@ pub(crate) async fn serve(
     let mut response = answer.response();
     exchange.answered(response.status(), answer.code());
     headers::add_request_id(response.headers_mut(), &request_id);
+    notes.add(response.headers_mut());
     response
+}
+
+/// Headers that the response carries whoever answers in the end.
+#[derive(Debug, Default)]
+struct Notes {
+    of_visitor: Vec<(HeaderName, HeaderValue)>,
+    of_site: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Notes {
+    fn add(self, headers: &mut HeaderMap) {
+        for (name, value) in self.of_site {
+            headers.insert(name, value);
+        }
+        for (name, value) in self.of_visitor {
+            headers.append(name, value);
+        }
+    }
 }
 
 /// Whom the request is for.
@@ -147,65 +182,126 @@ async fn route(
     target: Target,
     mut exchange: Exchange,
     decision: Decision,
+    notes: &mut Notes,
 ) -> Result<Response<ResponseBody>, Ended> {
-    let wishes = match Wishes::of(worker, &request, &target) {
+    let wishes = match Wishes::of(worker, peer, &request, &target) {
         Ok(wishes) => wishes,
         Err(answer) => return Err((answer, Box::new(exchange))),
     };
-    let asked = asked(&request, &target);
-    let choice = hold::choose(worker, asked, wishes.wish(&[]), &mut exchange).await;
-    match choice {
-        Ok((Choice::Instance(pick), path)) => {
-            exchange.set_pick(pick);
-            let way = Way {
-                target: &target,
-                seen: seen_path(&target, path),
-                wishes: &wishes,
-            };
-            pass(worker, peer, request, way, exchange, decision).await
-        }
-        Ok((Choice::Elsewhere(to), _)) => {
-            let answer = elsewhere(&to, &target, peer.is_tls);
-            Err((answer, Box::new(exchange)))
-        }
-        Ok((
+    for _ in 0..MOVE_LIMIT {
+        let asked = asked(&request, &target);
+        let wish = wishes.wish(request.headers(), &[]);
+        let choice = hold::choose(worker, asked, wish, &mut exchange).await;
+        let (choice, seen) = match choice {
+            Ok(choice) => choice,
+            Err(answer) => return Err((answer, Box::new(exchange))),
+        };
+        let (group, version, position) = match choice {
+            Choice::Instance(pick) => {
+                notes.of_visitor = wishes.notes(request.headers(), &pick.group, pick.version, peer);
+                exchange.set_pick(pick);
+                let way = Way {
+                    target: &target,
+                    seen: seen_path(&target, seen),
+                    wishes: &wishes,
+                    call: None,
+                };
+                return pass(worker, peer, request, way, exchange, decision).await;
+            }
+            Choice::Elsewhere(to) => {
+                let answer = elsewhere(&to, &target, peer.is_tls);
+                return Err((answer, Box::new(exchange)));
+            }
+            Choice::NoSuchInstance => return Err((Answer::UnknownInstance, Box::new(exchange))),
+            Choice::Nothing | Choice::Wait { .. } => {
+                return Err((Answer::NoEndpoints, Box::new(exchange)));
+            }
             Choice::Other {
                 group,
                 version,
                 position,
-            },
-            seen,
-        )) => {
-            let version = &group.versions[version];
-            exchange.set_position(position);
-            exchange.set_version(&version.counters, &group.id, &version.id);
-            let answer = match &version.target {
-                CompiledTarget::Redirect {
-                    location,
-                    status,
-                    keep_path,
-                } => redirect(location, *status, *keep_path, &target.path),
-                CompiledTarget::Static(files) => {
-                    let asked = FileRequest {
-                        method: request.method(),
-                        seen: seen_path(&target, seen),
-                        path: &target.path,
-                        headers: request.headers(),
-                    };
-                    return files::serve(Arc::clone(files), &version.id, asked, exchange).await;
+            } => (group, version, position),
+        };
+        notes.of_visitor = wishes.notes(request.headers(), &group, version, peer);
+        let version = &group.versions[version];
+        exchange.set_position(position);
+        exchange.set_version(&version.counters, &group.id, &version.id);
+        let seen = seen_path(&target, seen);
+        let answer = match &version.target {
+            CompiledTarget::Redirect {
+                location,
+                status,
+                keep_path,
+            } => redirect(location, *status, *keep_path, &target.path),
+            CompiledTarget::Static(files) => {
+                let asked = FileRequest {
+                    method: request.method(),
+                    seen,
+                    path: &target.path,
+                    headers: request.headers(),
+                };
+                return files::serve(Arc::clone(files), &version.id, asked, exchange).await;
+            }
+            CompiledTarget::Site {
+                site,
+                headers: answer_headers,
+                ..
+            } => {
+                let planned = site::plan(Arc::clone(site), &request, &target.host, seen).await;
+                let request_id = exchange.request_id().to_owned();
+                let mut tell = |kind| {
+                    notes.of_site = site::told(answer_headers, kind, &request_id);
+                };
+                match planned {
+                    Planned::File(file) => {
+                        tell(AnswerKind::File);
+                        let (method, headers) = (request.method(), request.headers());
+                        return file.respond(&version.id, method, headers, exchange);
+                    }
+                    Planned::Answer(answer) => {
+                        let is_lost = answer.is_not_found();
+                        tell(if is_lost {
+                            AnswerKind::NotFound
+                        } else {
+                            AnswerKind::Any
+                        });
+                        answer
+                    }
+                    Planned::Function(call) => {
+                        let call = CallOf {
+                            call,
+                            group: Arc::clone(&group.id),
+                            version: Arc::clone(&version.id),
+                        };
+                        tell(AnswerKind::FunctionFailed);
+                        match hold::choose_for_function(worker, call.version_of()).await {
+                            Ok(Some(pick)) => exchange.set_pick(pick),
+                            // Withdrawn meanwhile: whatever serves now answers.
+                            Ok(None) => continue,
+                            Err(answer) => return Err((answer, Box::new(exchange))),
+                        }
+                        let way = Way {
+                            target: &target,
+                            seen: call.call.seen.clone(),
+                            wishes: &wishes,
+                            call: Some(&call),
+                        };
+                        let passed = pass(worker, peer, request, way, exchange, decision).await;
+                        if passed.is_ok() {
+                            notes.of_site =
+                                site::told(answer_headers, AnswerKind::Function, &request_id);
+                        }
+                        return passed;
+                    }
                 }
-                CompiledTarget::Instances { .. } | CompiledTarget::OnDemand { .. } => {
-                    Answer::TargetNotServed
-                }
-            };
-            Err((answer, Box::new(exchange)))
-        }
-        Ok((Choice::NoSuchInstance, _)) => Err((Answer::UnknownInstance, Box::new(exchange))),
-        Ok((Choice::Nothing | Choice::Wait { .. }, _)) => {
-            Err((Answer::NoEndpoints, Box::new(exchange)))
-        }
-        Err(answer) => Err((answer, Box::new(exchange))),
+            }
+            CompiledTarget::Instances { .. } | CompiledTarget::OnDemand { .. } => {
+                Answer::TargetNotServed
+            }
+        };
+        return Err((answer, Box::new(exchange)));
     }
+    Err((Answer::NoEndpoints, Box::new(exchange)))
 }
 
 /// The path that the answering side sees: another one behind a rule of the app,
@@ -260,10 +356,22 @@ fn redirect(location: &str, status: u16, keep_path: bool, path: &PathAndQuery) -
 struct Wishes {
     named: Option<(String, u32)>,
     pinned: Option<String>,
+    /// Where the request comes from.
+    address: IpAddr,
 }
 
 impl Wishes {
-    fn of(worker: &Worker, request: &Request<Incoming>, target: &Target) -> Result<Self, Answer> {
+    fn of(
+        worker: &Worker,
+        peer: &Peer,
+        request: &Request<Incoming>,
+        target: &Target,
+    ) -> Result<Self, Answer> {
+        let address = headers::client_address(
+            request.headers(),
+            peer.address.ip(),
+            worker.shared.trust_forwarded_headers,
+        );
         let named =
             sticky::named_instance(request.headers()).map_err(|()| Answer::InstanceHeader)?;
         let named = named.map(|(app, index)| (app.to_owned(), index));
@@ -271,6 +379,7 @@ impl Wishes {
             return Ok(Self {
                 named,
                 pinned: None,
+                address,
             });
         }
         let table = worker.table();
@@ -284,10 +393,32 @@ impl Wishes {
             .flat_map(|rule| &rule.destinations)
             .filter_map(|id| table.groups.get(id))
             .find_map(|group| sticky::pinned_instance(request.headers(), &group.sticky_cookies));
-        Ok(Self { named, pinned })
+        Ok(Self {
+            named,
+            pinned,
+            address,
+        })
     }
 
-    fn wish<'a>(&'a self, failed: &'a [Arc<str>]) -> Wish<'a> {
+    fn visitor<'a>(&self, headers: &'a HeaderMap) -> Visitor<'a> {
+        Visitor {
+            address: self.address,
+            headers,
+        }
+    }
+
+    /// What a response says about the visitor's version.
+    fn notes(
+        &self,
+        headers: &HeaderMap,
+        group: &CompiledGroup,
+        version: usize,
+        peer: &Peer,
+    ) -> Vec<(HeaderName, HeaderValue)> {
+        self.visitor(headers).notes(group, version, peer.is_tls)
+    }
+
+    fn wish<'a>(&'a self, headers: &'a HeaderMap, failed: &'a [Arc<str>]) -> Wish<'a> {
         Wish {
             pinned: self.pinned.as_deref(),
             named: self
@@ -295,6 +426,7 @@ impl Wishes {
                 .as_ref()
                 .map(|(app, index)| (app.as_str(), *index)),
             failed,
+            visitor: Some(self.visitor(headers)),
         }
     }
 }
@@ -328,6 +460,8 @@ struct Way<'a> {
     /// Path that the instance sees.
     seen: PathAndQuery,
     wishes: &'a Wishes,
+    /// The function that answers, of a site.
+    call: Option<&'a CallOf>,
 }
 
 /// Forwards to the picked instance and passes its response on.
@@ -343,6 +477,7 @@ async fn pass(
         target,
         seen,
         wishes,
+        call,
     } = way;
     let limits = &worker.shared.limits;
     let upgrade = headers::upgrade_of(request.headers()).filter(|_| decision.is_owed());
@@ -366,14 +501,26 @@ async fn pass(
         is_trusted: worker.shared.trust_forwarded_headers,
     };
     headers::rewrite_request(outgoing.headers_mut(), client, upgrade.clone());
+    if let Some(of) = call {
+        let function = of.call.function.clone();
+        outgoing.headers_mut().insert(headers::FUNCTION, function);
+    }
     let repick = |failed: &[Arc<str>]| {
+        if let Some(of) = call {
+            return match worker.look_function(of.version_of(), failed) {
+                FunctionChoice::Instance(pick) => Some(Choice::Instance(pick)),
+                FunctionChoice::Wait { .. } | FunctionChoice::Nothing | FunctionChoice::Moved => {
+                    None
+                }
+            };
+        }
         let asked = Asked {
             host: &target.host,
             path: target.path.path(),
             method: &parts.method,
             headers: &parts.headers,
         };
-        match worker.look(asked, wishes.wish(failed)) {
+        match worker.look(asked, wishes.wish(&parts.headers, failed)) {
             Look::Chosen { choice, .. } if !wants_instance => Some(choice),
             Look::Chosen { .. } | Look::NoTable | Look::UnknownRoute => None,
         }
@@ -386,7 +533,10 @@ async fn pass(
         Ok(forwarded) => forwarded,
         Err(answer) => return Err((answer, Box::new(exchange))),
     };
-    pin(&mut response, wishes, &exchange);
+    match call {
+        Some(of) => of.call.finish(&mut response),
+        None => pin(&mut response, wishes, &exchange),
+    }
     exchange.set_status(response.status());
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let (Some(protocol), Some(client_upgrade)) = (upgrade, client_upgrade) else {

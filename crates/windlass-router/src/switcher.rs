@@ -196,7 +196,9 @@ impl Switcher {
     pub(crate) fn idle(&mut self, now: Instant) -> Vec<ToControl> {
         let versions = self.table.groups.values().flat_map(|group| &group.versions);
         let on_demand = versions.flat_map(|version| match &version.target {
-            TargetKind::OnDemand { upstreams, .. } => upstreams.as_slice(),
+            TargetKind::OnDemand { upstreams, .. } | TargetKind::Site { upstreams, .. } => {
+                upstreams.as_slice()
+            }
             TargetKind::Instances { .. }
             | TargetKind::Static { .. }
             | TargetKind::Redirect { .. } => &[],

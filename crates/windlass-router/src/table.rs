@@ -76,6 +76,27 @@ pub struct Group {
     /// Rules of the app; the first that matches decides.
     #[serde(default)]
     pub ingress: Vec<IngressRule>,
+    /// What the shares divide.
+    #[serde(default)]
+    pub split: Split,
+}
+
+/// What the shares of a group divide.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "split", rename_all = "snake_case")]
+pub enum Split {
+    /// Requests, each by itself.
+    #[default]
+    Requests,
+    /// Visitors: all requests of one go to the same version. The versions keep
+    /// their order while shares move, so that each visitor moves at most once.
+    Visitors {
+        /// Identity of the rollout: another one divides them anew.
+        rollout: String,
+        /// Header of responses that names the version which answered.
+        #[serde(default)]
+        header: Option<String>,
+    },
 }
 
 /// One rule of an app about its paths.
@@ -163,6 +184,23 @@ pub enum TargetKind {
         #[serde(default)]
         not_found: Option<String>,
     },
+    /// A built site in the Build Output layout: its routes say what answers, a
+    /// file that the router serves itself or a function in an instance that is
+    /// started on demand.
+    Site {
+        /// Directory of the unpacked artifact: `config.json`, `static/`,
+        /// `functions/`. Its content never changes.
+        root: PathBuf,
+        /// Routable instances that run the functions, empty while none runs.
+        upstreams: Vec<Upstream>,
+        /// Longest hold of one request for a function, at most 30,000.
+        hold_ms: u32,
+        /// Requests that may be held at once, at most 100.
+        hold_limit: u32,
+        /// Headers that answers carry beside those of the site.
+        #[serde(default)]
+        headers: Vec<AnswerHeader>,
+    },
     /// Another address.
     Redirect {
         /// Absolute URL, or a prefix of it when `keep_path` is set.
@@ -172,6 +210,33 @@ pub enum TargetKind {
         /// Append the path and query of the request to `location`.
         keep_path: bool,
     },
+}
+
+/// A header that answers of a site carry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerHeader {
+    /// Its name.
+    pub name: String,
+    /// Its value, in which `{request_id}` stands for the id of the request.
+    pub value: String,
+    /// Which answers carry it.
+    pub on: AnswerKind,
+}
+
+/// Kinds of answers of a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerKind {
+    /// Every answer.
+    Any,
+    /// A file.
+    File,
+    /// What a function has answered.
+    Function,
+    /// There is nothing at the path, and the site has no document for that.
+    NotFound,
+    /// A function could not be reached or did not answer.
+    FunctionFailed,
 }
 
 /// One routable instance.
@@ -410,17 +475,19 @@ impl Table {
     /// unconfirmed, so that their requests wait for control.
     pub fn forget_upstreams(&mut self, boot_id: &str) {
         for (id, group) in &mut self.groups {
-            if group
-                .versions
-                .iter()
-                .any(|version| version.pickable().next().is_some())
-            {
+            // A site serves its files, and its functions are started again.
+            let loses_instances = group.versions.iter().any(|version| {
+                version.pickable().next().is_some()
+                    && !matches!(version.target, TargetKind::Site { .. })
+            });
+            if loses_instances {
                 self.unconfirmed.insert(id.clone());
             }
             for version in &mut group.versions {
                 match &mut version.target {
                     TargetKind::Instances { upstreams }
-                    | TargetKind::OnDemand { upstreams, .. } => upstreams.clear(),
+                    | TargetKind::OnDemand { upstreams, .. }
+                    | TargetKind::Site { upstreams, .. } => upstreams.clear(),
                     TargetKind::Static { .. } | TargetKind::Redirect { .. } => {}
                 }
             }
@@ -462,6 +529,7 @@ impl Group {
                     TargetKind::Instances { upstreams } => !upstreams.is_empty(),
                     TargetKind::OnDemand { .. }
                     | TargetKind::Static { .. }
+                    | TargetKind::Site { .. }
                     | TargetKind::Redirect { .. } => true,
                 }
         });
@@ -473,9 +541,9 @@ impl Version {
     /// All upstreams, also of a withdrawn version.
     pub fn upstreams(&self) -> &[Upstream] {
         match &self.target {
-            TargetKind::Instances { upstreams } | TargetKind::OnDemand { upstreams, .. } => {
-                upstreams
-            }
+            TargetKind::Instances { upstreams }
+            | TargetKind::OnDemand { upstreams, .. }
+            | TargetKind::Site { upstreams, .. } => upstreams,
             TargetKind::Static { .. } | TargetKind::Redirect { .. } => &[],
         }
     }

@@ -33,10 +33,10 @@ use crate::counters::Registry;
 use crate::framing::HeadLimits;
 use crate::guard::{ClientConnection, Guard, GuardLimits, RefusalPath};
 use crate::matching::{Asked, FoundBy};
-use crate::pick::{Choice, Picker, Wish};
+use crate::pick::{Choice, FunctionChoice, Picker, VersionOf, Wish};
 use crate::pool::Pool;
 use crate::proxy::{self, Look};
-use crate::table::{Position, UpstreamId, VersionId};
+use crate::table::{GroupId, Position, UpstreamId, VersionId};
 use crate::upstream::Uptime;
 
 /// How often idle connections to instances are looked through.
@@ -63,7 +63,7 @@ pub(crate) struct Shared {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Report {
     Unreachable(UpstreamId),
-    Wanted(VersionId),
+    Wanted { group: GroupId, version: VersionId },
 }
 
 /// A new client.
@@ -226,6 +226,14 @@ impl Worker {
             choice,
             path,
         }
+    }
+
+    /// Picks an instance for a function of a version, as [`Self::look`] does.
+    pub(crate) fn look_function(&self, of: VersionOf<'_>, failed: &[Arc<str>]) -> FunctionChoice {
+        let table = self.table.borrow();
+        let now_ms = self.shared.uptime.now_ms();
+        let mut picker = self.picker.borrow_mut();
+        picker.pick_function(&table, of, failed, now_ms)
     }
 
     /// A new request id.

@@ -2,6 +2,7 @@
 //! them without anybody else.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use windlass_engine::app::AppState;
 use windlass_engine::configuration::{ComponentRole, Configuration};
@@ -25,26 +26,41 @@ impl Control {
         revision: &RevisionId,
         component: &ComponentName,
     ) -> Result<Option<TargetKind>, Error> {
-        let Some(revision) = state.revisions.get(revision) else {
+        let Some(root) = self.files_of(state, revision, component)? else {
             return Ok(None);
         };
-        let configuration = &revision.configuration;
-        let (Some(artifact), Some(config)) = (
-            configuration.artifact_of(component),
-            configuration.components.get(component),
-        ) else {
-            return Ok(None);
-        };
-        let Some(digest) = self.digest_of(artifact)? else {
+        let config = state
+            .revisions
+            .get(revision)
+            .and_then(|revision| revision.configuration.components.get(component));
+        let Some(config) = config else {
             return Ok(None);
         };
         let documents = &config.documents;
         Ok(Some(TargetKind::Static {
-            root: self.droplets().files_of(&digest),
+            root,
             index: documents.index.clone().unwrap_or_else(|| INDEX.to_owned()),
             fallback: documents.catch_all.clone(),
             not_found: documents.error.clone(),
         }))
+    }
+
+    /// The unpacked files of a version; `None` = its artifact has no content (any more).
+    pub(super) fn files_of(
+        &self,
+        state: &AppState,
+        revision: &RevisionId,
+        component: &ComponentName,
+    ) -> Result<Option<PathBuf>, Error> {
+        let artifact = state
+            .revisions
+            .get(revision)
+            .and_then(|revision| revision.configuration.artifact_of(component));
+        let Some(artifact) = artifact else {
+            return Ok(None);
+        };
+        let digest = self.digest_of(artifact)?;
+        Ok(digest.map(|digest| self.droplets().files_of(&digest)))
     }
 
     fn digest_of(&self, artifact: &ArtifactId) -> Result<Option<Digest>, Error> {

@@ -207,8 +207,8 @@ fn take_in(message: ToControl, id: u64, shared: &Shared) {
             state.hint(RouterEvent::Unreachable { upstream });
             shared.has_events.notify_one();
         }
-        ToControl::Wanted { version } => {
-            state.hint(RouterEvent::Wanted { version });
+        ToControl::Wanted { group, version } => {
+            state.hint(RouterEvent::Wanted { group, version });
             shared.has_events.notify_one();
         }
         ToControl::Idle { upstream, idle_ms } => {

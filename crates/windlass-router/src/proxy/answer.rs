@@ -33,6 +33,15 @@ pub(crate) enum Answer {
     NoSuchFile,
     /// Files can only be read.
     OnlyRead,
+    /// The routes of a site took more work than a request may.
+    SiteTooMuchWork,
+    /// The files of a site cannot be read.
+    SiteUnreadable,
+    /// What a site answers without a document.
+    Site {
+        status: u16,
+        headers: Vec<(HeaderName, HeaderValue)>,
+    },
     Redirect {
         location: String,
         status: u16,
@@ -149,12 +158,34 @@ impl Answer {
                 "only_read",
                 "files are only read: use GET or HEAD",
             ),
+            Self::SiteTooMuchWork => (
+                S::LOOP_DETECTED,
+                "site_too_much_work",
+                "the routes of this site take more work than a request may",
+            ),
+            Self::SiteUnreadable => (
+                S::INTERNAL_SERVER_ERROR,
+                "site_unreadable",
+                "the files of this site can't be read",
+            ),
+            Self::Site { status, .. } => {
+                let status = S::from_u16(*status).unwrap_or(S::NOT_FOUND);
+                let is_error = status.is_client_error() || status.is_server_error();
+                let code = if is_error { "site_status" } else { "" };
+                let text = status.canonical_reason().unwrap_or("an answer of the site");
+                (status, code, text)
+            }
             Self::Redirect { status, .. } => (
                 S::from_u16(*status).unwrap_or(S::FOUND),
                 "",
                 "the content is elsewhere",
             ),
         }
+    }
+
+    /// Whether there is nothing at the path of a site.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Site { status: 404, .. } | Self::NoSuchFile)
     }
 
     /// The machine-readable reason; empty for a redirect.
@@ -180,6 +211,14 @@ impl Answer {
                 }
                 return response;
             }
+            Self::Site { headers: own, .. } => {
+                for (name, value) in own {
+                    headers.insert(name, value.clone());
+                }
+                if code.is_empty() {
+                    return response;
+                }
+            }
             Self::Refused(_) => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -198,10 +237,14 @@ impl Answer {
             | Self::EndpointFailure
             | Self::EndpointTimeout
             | Self::TargetNotServed
-            | Self::NoSuchFile => {}
+            | Self::NoSuchFile
+            | Self::SiteTooMuchWork
+            | Self::SiteUnreadable => {}
         }
         headers.insert(ERROR_HEADER, HeaderValue::from_static(code));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
         response
     }
 }

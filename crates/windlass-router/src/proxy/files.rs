@@ -25,7 +25,8 @@ mod range;
 mod types;
 
 pub(crate) use content::FileBody;
-use lookup::{Found, Opened};
+use lookup::Found;
+pub(super) use lookup::{Opened, inside, open};
 use range::Wanted;
 
 /// Clients may keep a copy and must ask whether it is still good: the next
@@ -95,7 +96,8 @@ pub(super) async fn serve(
     }
 }
 
-fn respond(
+/// The response with an open file; only with status 200 it may be a part.
+pub(super) fn respond(
     status: StatusCode,
     file: Opened,
     version: &str,

@@ -15,6 +15,8 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const VCAP_REQUEST_ID: HeaderName = HeaderName::from_static("x-vcap-request-id");
+/// Names the function of a site that a request is for. Only the router says it.
+pub(crate) const FUNCTION: HeaderName = HeaderName::from_static("x-windlass-function");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -23,7 +25,7 @@ const REQUEST_ID_LIMIT_BYTES: usize = 128;
 
 /// Headers that belong to one connection, whether `Connection` names them or
 /// not.
-const HOP_BY_HOP: [HeaderName; 9] = [
+pub(super) const HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
     KEEP_ALIVE,
     PROXY_AUTHENTICATE,
@@ -64,6 +66,7 @@ pub(crate) fn rewrite_request(
     remove_hop_by_hop(headers);
     // The router itself answers it when the body is first asked for.
     headers.remove(EXPECT);
+    headers.remove(FUNCTION);
     join_cookies(headers);
     headers.insert(HOST, client.host.clone());
     append_forwarded_for(headers, client.address);
@@ -95,6 +98,15 @@ pub(crate) fn rewrite_response(
     remove_hop_by_hop(headers);
     add_request_id(headers, request_id);
     set_upgrade(headers, upgrade);
+}
+
+/// Where a request comes from: what the client says, where it is believed.
+pub(crate) fn client_address(headers: &HeaderMap, peer: IpAddr, is_trusted: bool) -> IpAddr {
+    let said = || {
+        let list = headers.get(FORWARDED_FOR)?.to_str().ok()?;
+        list.split(',').next()?.trim().parse().ok()
+    };
+    is_trusted.then(said).flatten().unwrap_or(peer)
 }
 
 /// Tells the client the request's id.

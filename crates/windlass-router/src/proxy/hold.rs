@@ -14,7 +14,7 @@ use super::exchange::Exchange;
 use crate::compiled::CompiledTarget;
 use crate::counters::VersionCounters;
 use crate::matching::Asked;
-use crate::pick::{Choice, Wish};
+use crate::pick::{Choice, FunctionChoice, Pick, VersionOf, Wish};
 use crate::worker::{Report, Worker};
 
 /// Longest hold for a version that is started on demand.
@@ -30,17 +30,13 @@ pub(super) async fn choose(
     wish: Wish<'_>,
     exchange: &mut Exchange,
 ) -> Result<(Choice, Option<String>), Answer> {
-    let began = Instant::now();
-    let limits = &worker.shared.limits;
-    let mut place = None;
-    let mut own_place = None;
+    let mut holding = Holding::begin(worker);
     loop {
         // Enabled before the look: a table that comes in between is not missed.
         let mut switched = std::pin::pin!(worker.switched.notified());
         switched.as_mut().enable();
-        let looked = worker.look(asked, wish);
-        let limit = match looked {
-            Look::NoTable => limits.hold_time,
+        let limit = match worker.look(asked, wish) {
+            Look::NoTable => worker.shared.limits.hold_time,
             Look::UnknownRoute => return Err(Answer::UnknownRoute),
             Look::Chosen {
                 route,
@@ -52,7 +48,7 @@ pub(super) async fn choose(
                     return Ok((choice, path));
                 };
                 match version.map(|version| &group.versions[version]) {
-                    None => limits.hold_time,
+                    None => worker.shared.limits.hold_time,
                     Some(version) => {
                         let CompiledTarget::OnDemand {
                             hold_ms,
@@ -62,35 +58,113 @@ pub(super) async fn choose(
                         else {
                             return Ok((Choice::Nothing, None));
                         };
-                        let count = (*hold_limit).min(ON_DEMAND_COUNT_LIMIT);
-                        if own_place.is_none() {
-                            let Some(taken) = HoldPlace::take(&version.counters, count) else {
-                                return Err(Answer::NoEndpoints);
-                            };
-                            own_place = Some(taken);
-                            // Without room in the queue others have asked.
-                            let wanted = Report::Wanted(version.id.to_string());
-                            let _ = worker.shared.reports.try_send(wanted);
-                        }
-                        ON_DEMAND_HOLD_LIMIT.min(Duration::from_millis(u64::from(*hold_ms)))
+                        let of = VersionOf {
+                            group: &group.id,
+                            version: &version.id,
+                        };
+                        holding.want(of, &version.counters, *hold_limit)?;
+                        on_demand_limit(*hold_ms)
                     }
                 }
             }
         };
-        if place.is_none() {
-            let held = Arc::clone(&worker.shared.held);
+        holding.wait(switched, limit).await?;
+    }
+}
+
+/// Picks an instance for a function and waits while none runs. `None` = the
+/// version does not serve any more.
+pub(super) async fn choose_for_function(
+    worker: &Worker,
+    of: VersionOf<'_>,
+) -> Result<Option<Pick>, Answer> {
+    let mut holding = Holding::begin(worker);
+    loop {
+        let mut switched = std::pin::pin!(worker.switched.notified());
+        switched.as_mut().enable();
+        match worker.look_function(of, &[]) {
+            FunctionChoice::Instance(pick) => return Ok(Some(pick)),
+            FunctionChoice::Moved => return Ok(None),
+            FunctionChoice::Nothing => return Err(Answer::NoEndpoints),
+            FunctionChoice::Wait {
+                counters,
+                hold_ms,
+                hold_limit,
+            } => {
+                holding.want(of, &counters, hold_limit)?;
+                holding.wait(switched, on_demand_limit(hold_ms)).await?;
+            }
+        }
+    }
+}
+
+fn on_demand_limit(hold_ms: u32) -> Duration {
+    ON_DEMAND_HOLD_LIMIT.min(Duration::from_millis(u64::from(hold_ms)))
+}
+
+/// A request that may have to wait, with its places.
+struct Holding<'a> {
+    worker: &'a Worker,
+    began: Instant,
+    place: Option<Held<'a>>,
+    own_place: Option<HoldPlace>,
+}
+
+impl<'a> Holding<'a> {
+    fn begin(worker: &'a Worker) -> Self {
+        Self {
+            worker,
+            began: Instant::now(),
+            place: None,
+            own_place: None,
+        }
+    }
+
+    /// Takes a place among those that wait for a version, and asks control for
+    /// an instance of it.
+    fn want(
+        &mut self,
+        of: VersionOf<'_>,
+        counters: &Arc<VersionCounters>,
+        hold_limit: u32,
+    ) -> Result<(), Answer> {
+        if self.own_place.is_some() {
+            return Ok(());
+        }
+        let count = hold_limit.min(ON_DEMAND_COUNT_LIMIT);
+        self.own_place = HoldPlace::take(counters, count);
+        if self.own_place.is_none() {
+            return Err(Answer::NoEndpoints);
+        }
+        // Without room in the queue others have asked.
+        let _ = self.worker.shared.reports.try_send(Report::Wanted {
+            group: of.group.to_owned(),
+            version: of.version.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// Waits for the next table, at most until the limit since the beginning.
+    async fn wait(
+        &mut self,
+        switched: impl Future<Output = ()>,
+        limit: Duration,
+    ) -> Result<(), Answer> {
+        let shared = &self.worker.shared;
+        if self.place.is_none() {
+            let held = Arc::clone(&shared.held);
             let Ok(taken) = held.try_acquire_owned() else {
                 return Err(Answer::NoEndpoints);
             };
-            worker.shared.registry.held.fetch_add(1, Ordering::Relaxed);
-            place = Some(Held {
-                worker,
+            shared.registry.held.fetch_add(1, Ordering::Relaxed);
+            self.place = Some(Held {
+                worker: self.worker,
                 _place: taken,
             });
         }
-        if timeout_at(began + limit, switched).await.is_err() {
-            return Err(Answer::NoEndpoints);
-        }
+        timeout_at(self.began + limit, switched)
+            .await
+            .map_err(|_| Answer::NoEndpoints)
     }
 }
 

@@ -129,6 +129,7 @@ fn a_version_on_demand_is_asked_for_and_its_requests_wait() {
     assert_eq!(
         world.control().event(),
         RouterEvent::Wanted {
+            group: GROUP.to_owned(),
             version: "lazy".to_owned()
         }
     );

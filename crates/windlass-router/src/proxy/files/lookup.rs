@@ -19,7 +19,7 @@ pub(super) enum Found {
 
 /// A file that may be served.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(in crate::proxy) struct Opened {
     pub(super) file: File,
     /// Its size, in bytes.
     pub(super) length: u64,
@@ -83,8 +83,8 @@ fn by_path(files: &StaticFiles, root: &Path, path: &str) -> Found {
     }
 }
 
-/// The place itself, without links, if it lies below the root.
-fn inside(root: &Path, place: &Path) -> Option<(PathBuf, Metadata)> {
+/// The place itself, without links, if it lies below the root, which has none.
+pub(in crate::proxy) fn inside(root: &Path, place: &Path) -> Option<(PathBuf, Metadata)> {
     let real = place.canonicalize().ok()?;
     if !real.starts_with(root) {
         return None;
@@ -93,7 +93,8 @@ fn inside(root: &Path, place: &Path) -> Option<(PathBuf, Metadata)> {
     Some((real, metadata))
 }
 
-fn open(root: &Path, place: &Path) -> Option<Opened> {
+/// Opens a regular file below the root, which has no links.
+pub(in crate::proxy) fn open(root: &Path, place: &Path) -> Option<Opened> {
     /// A pipe in an artifact must not hold a thread.
     const NONBLOCK: i32 = 0o4000;
     let (real, metadata) = inside(root, place)?;
