@@ -15,9 +15,10 @@ use windlass_engine::input::{Input, Observation};
 use windlass_engine::limits::SHARE_ALL;
 use windlass_engine::plan::{Plan, VersionShare, plan};
 use windlass_engine::records::{AppHost, Route};
+use windlass_engine::strategy::Strategy;
 use windlass_router::{
-    Acknowledgement, Change, Destination, Group, GroupId, HostRoutes, Position, RouteRule, Table,
-    TargetKind, Upstream, Version,
+    Acknowledgement, Change, Destination, Group, GroupId, HostRoutes, Position, RouteRule, Split,
+    Table, TargetKind, Upstream, Version,
 };
 use windlass_store::{Column, Filter, ListQuery, Page, Reader, Row, StoreError};
 
@@ -73,6 +74,17 @@ enum Versions<'a> {
     All,
     /// Those that a commit changed.
     Changed(&'a [(RevisionId, ComponentName)]),
+}
+
+/// What shares divide: by stages visitors move, each once, else every request is by itself.
+fn split(state: &AppState) -> Split {
+    match state.governing() {
+        Some(release) if matches!(release.strategy, Strategy::Stages(_)) => Split::Visitors {
+            rollout: release.id.to_string(),
+            header: None,
+        },
+        Some(_) | None => Split::Requests,
+    }
 }
 
 /// Whether an app has rules of its own about its paths, or had them a moment ago.
@@ -266,6 +278,7 @@ impl Control {
             } else {
                 STICKY_COOKIES.map(str::to_owned).to_vec()
             },
+            split: split(state),
             ..Group::default()
         })
     }

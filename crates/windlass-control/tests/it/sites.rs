@@ -25,7 +25,7 @@ use windlass_engine::records::{
 };
 use windlass_engine::rejection::Rejection;
 use windlass_engine::strategy::{Stage, StageGate, Strategy};
-use windlass_router::Version;
+use windlass_router::{Split, Version};
 
 use crate::world::{World, caller};
 
@@ -328,6 +328,16 @@ async fn an_app_moves_between_versions_by_stages_and_back_at_once() {
     assert_eq!(released.expect("a release").release.state_word(), "paused");
     let some = |new| vec![("v1".to_owned(), 10_000 - new), ("v2".to_owned(), new)];
     assert_eq!(shares(&world, &app_group()), some(1_000));
+    let split = || {
+        world.control.routes().table().groups[&app_group()]
+            .split
+            .clone()
+    };
+    let by_visitor = Split::Visitors {
+        rollout: "r2".to_owned(),
+        header: None,
+    };
+    assert_eq!(split(), by_visitor);
     let id = ReleaseId::from("r2");
     let continued = world
         .control
@@ -342,6 +352,7 @@ async fn an_app_moves_between_versions_by_stages_and_back_at_once() {
         .expect("canceled");
     assert!(canceled.time_to_safe_us.is_some(), "no router is missing");
     assert_eq!(shares(&world, &app_group()), all("v1"));
+    assert_eq!(split(), Split::Requests);
     let mut new = move_to("r3", 2, Strategy::Instant);
     new.releases_built = Some(false);
     let released = world.control.release_site(new, Extra::default()).await;
