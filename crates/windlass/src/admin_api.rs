@@ -15,6 +15,7 @@ use crate::roles::Machine;
 use crate::settings::Settings;
 
 mod backup;
+mod builds;
 mod deployments;
 mod env;
 mod error;

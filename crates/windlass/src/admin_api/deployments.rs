@@ -15,6 +15,7 @@ use windlass_engine::release::{ReleaseState, Urgency};
 use windlass_store::{Column, EventQuery, EventRow, Filter, ListQuery, Order, Page, ReleaseRow};
 
 use super::Admin;
+use super::builds;
 use super::error::{Answer, Refusal};
 use super::peer::Peer;
 use super::query::{RunsQuery, WaitFor, WaitQuery};
@@ -57,6 +58,9 @@ pub(super) async fn show(
     Path(id): Path<String>,
     Query(query): Query<WaitQuery>,
 ) -> Answer {
+    if let Some(build) = admin.build_named(&id)? {
+        return builds::show(&admin, &build, &query).await;
+    }
     let id = admin.release_named(&id)?;
     let read = || admin.record_of(&id);
     let (found, came) = admin.wait_for(&query, read, is_there).await?;
@@ -83,8 +87,15 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
     Json(request): Json<CancelRequest>,
 ) -> Answer {
-    let id = admin.release_named(&id)?;
     let reason = checked_reason(request.reason)?;
+    let id = match admin.build_named(&id)? {
+        // What it has made is being released: that is what can be canceled still.
+        Some(build) => match admin.release_of_build(&build)? {
+            Some(release) => release,
+            None => return builds::cancel(&admin, &peer, &build, reason).await,
+        },
+        None => admin.release_named(&id)?,
+    };
     let urgency = match (request.now, request.accept_outage) {
         (false, false) => Urgency::CapacitySafe,
         (true, false) => Urgency::Now,
