@@ -25,7 +25,8 @@ use crate::error::Error;
 use crate::launch::{Common, Run, limits};
 use crate::run_name::RunName;
 use crate::staging::{
-    CollectError, SitePlan, StagedDroplet, StagingRequest, collect, fetched_commit, prepare,
+    BuildOutputPlan, CollectError, SitePlan, StagedDroplet, StagingRequest, collect,
+    fetched_commit, prepare,
 };
 
 /// Stack that applications are told.
@@ -71,6 +72,7 @@ impl Control {
             site: settings.static_site.then(|| SitePlan {
                 output_dir: settings.output_dir.clone(),
             }),
+            build_output: build_output(&row),
         };
         let plan = {
             let (blobs, packs) = (self.blobs().clone(), self.buildpacks().clone());
@@ -294,6 +296,16 @@ impl Control {
         row.map(|row| row.app)
             .ok_or(Error::NotFound { what: "deployment" })
     }
+}
+
+fn build_output(row: &BuildRecord) -> Option<BuildOutputPlan> {
+    let settings = &row.settings;
+    Some(BuildOutputPlan {
+        // A fetched source is that directory already.
+        root: settings.source_dir.clone().filter(|_| row.git.is_none()),
+        output_dir: settings.output_dir.clone(),
+        settings: settings.build_output.clone()?,
+    })
 }
 
 /// Beginning of the names of all rows that hold a build cache.

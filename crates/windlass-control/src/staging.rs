@@ -10,6 +10,7 @@
 mod assemble;
 mod assemble_files;
 mod build_command;
+mod build_output;
 mod buildpacks;
 mod collect;
 mod droplets;
@@ -35,7 +36,9 @@ pub use buildpacks::{BUILT_IN, BuildpackError, Buildpacks};
 pub use collect::{CollectError, StagedDroplet, collect, fetched_commit};
 pub use droplets::Droplets;
 pub use launch::{LaunchCommand, launch_command, launch_environment};
-pub use plan::{PlannedBuildpack, Selection, SitePlan, StagingPlan, WorkDirectories};
+pub use plan::{
+    BuildOutputPlan, PlannedBuildpack, Selection, SitePlan, StagingPlan, WorkDirectories,
+};
 pub use prepare::{PrepareError, StagingRequest, StagingSource, prepare};
 pub use procfile::{ProcfileError, parse_procfile};
 pub use result::{

@@ -16,7 +16,8 @@ pub use identity::{
 pub use routing::{AppHost, Destination, Domain, Protocol, Route, RouteOptions, WantedHost};
 pub use settings::{FeatureFlag, IdempotencyRow, SecretValue};
 pub use source::{
-    Artifact, ArtifactState, BuildCancel, BuildRecord, BuildRecordState, BuildSettings, GitSource,
-    NumberedProcess, NumberedRevision, Package, PackageState, ServiceBinding, ServiceInstance,
+    Artifact, ArtifactState, BuildCancel, BuildOutputSettings, BuildRecord, BuildRecordState,
+    BuildSettings, GitSource, NumberedProcess, NumberedRevision, Package, PackageState,
+    ServiceBinding, ServiceInstance,
 };
 pub use tenancy::{AppRecord, Dialect, Metadata, Organization, Quota, Space, Stamps};

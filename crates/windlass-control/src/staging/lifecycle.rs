@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::build_command;
+use super::build_output::make_output;
 use super::procfile::parse_procfile;
 use super::result::{FailureId, LifecycleFailure, Sidecar, StagedBuildpack, StagingResult};
 use super::script::{self, ScriptError};
@@ -26,6 +27,11 @@ const PROFILE_SCRIPTS: usize = 1000;
 pub(super) fn stage(plan: &StagingPlan) -> Result<StagingResult, LifecycleFailure> {
     let directories = plan.directories();
     make_directories(plan, &directories)?;
+    if let Some(output) = &plan.build_output {
+        make_output(output, plan.build_command.as_deref(), &directories)?;
+        let _ = fs::remove_dir_all(&directories.env);
+        return Ok(StagingResult::default());
+    }
     let (buildpacks, detect_output) = choose(plan, &directories)?;
     let stage = Stage {
         plan,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use windlass_engine::records::BuildOutputSettings;
 
 use crate::sources::FetchPlan;
 
@@ -76,6 +77,20 @@ pub struct StagingPlan {
     /// Set when the outcome is files to serve.
     #[serde(default)]
     pub site: Option<SitePlan>,
+    /// Set when the outcome is a site in the Build Output layout; no buildpack takes part then.
+    #[serde(default)]
+    pub build_output: Option<BuildOutputPlan>,
+}
+
+/// What a build of a site in the Build Output layout is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BuildOutputPlan {
+    /// Directory of the source that is built; `None` = all of it.
+    pub root: Option<String>,
+    /// Directory with the files, below the root; `None` = the usual one, empty = all of it.
+    pub output_dir: Option<String>,
+    /// What else the user says.
+    pub settings: BuildOutputSettings,
 }
 
 /// What a build of a static site takes.

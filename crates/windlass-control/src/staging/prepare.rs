@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{BuildpackError, Buildpacks, PlannedBuildpack, SitePlan, StagingPlan, WorkDirectories};
+use super::{
+    BuildOutputPlan, BuildpackError, Buildpacks, PlannedBuildpack, Selection, SitePlan,
+    StagingPlan, WorkDirectories,
+};
 use crate::archive::{
     ArchiveError, ArchiveLimits, ExtractOptions, LinkPolicy, Owner, copy_tree, extract_tar_gz,
     extract_zip, own_tree,
@@ -30,6 +33,8 @@ pub struct StagingRequest {
     pub build_command: Option<String>,
     /// Set when the outcome is files to serve.
     pub site: Option<SitePlan>,
+    /// Set when the outcome is a site in the Build Output layout.
+    pub build_output: Option<BuildOutputPlan>,
 }
 
 /// What an application is made of.
@@ -76,7 +81,11 @@ pub fn prepare(
     request: &StagingRequest,
     run_dir: &Path,
 ) -> Result<StagingPlan, PrepareError> {
-    let (selection, installed) = buildpacks.resolve(&request.buildpacks)?;
+    let (selection, installed) = if request.build_output.is_some() {
+        (Selection::Named, Vec::new())
+    } else {
+        buildpacks.resolve(&request.buildpacks)?
+    };
     let directories = WorkDirectories::new(run_dir);
     let WorkDirectories {
         work,
@@ -136,6 +145,7 @@ pub fn prepare(
         fetch,
         build_command: request.build_command.clone(),
         site: request.site.clone(),
+        build_output: request.build_output.clone(),
     };
     let file = &directories.plan_file;
     let text = serde_json::to_vec_pretty(&plan)

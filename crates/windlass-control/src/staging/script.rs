@@ -51,6 +51,22 @@ pub(super) fn run_command(
     }
 }
 
+/// Runs a line of a shell in a directory, with further variables; its output goes to the log.
+/// The answer is how it ended.
+pub(super) fn run_line(
+    line: &str,
+    directory: &Path,
+    variables: &[(&str, OsString)],
+) -> Result<ExitStatus, String> {
+    Command::new("/bin/sh")
+        .args(["-c", line])
+        .current_dir(directory)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| format!("cannot be run: {error}"))
+}
+
 /// Runs a script and takes its standard output; its errors go to the log.
 pub(super) fn capture<A: AsRef<OsStr>>(
     script: &Path,

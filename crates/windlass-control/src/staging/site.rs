@@ -39,7 +39,7 @@ pub(super) fn make_site(
 }
 
 /// A directory below `app`, no link on the way.
-fn find(app: &Path, name: &str) -> Option<PathBuf> {
+pub(super) fn find(app: &Path, name: &str) -> Option<PathBuf> {
     let mut path = app.to_path_buf();
     for part in name.split('/') {
         path.push(part);

@@ -49,6 +49,7 @@ impl World {
             limits: ArchiveLimits::PACKAGE,
             build_command: None,
             site: None,
+            build_output: None,
         }
     }
 

@@ -148,6 +148,8 @@ pub struct BuildSettings {
     pub environment: Option<String>,
     /// Whether the outcome is files to serve instead of something to run.
     pub static_site: bool,
+    /// Set when the outcome is a site in the Build Output layout: files with routes, and functions.
+    pub build_output: Option<BuildOutputSettings>,
     /// Variables of the build, as references.
     pub env: BTreeMap<String, SecretRef>,
 }
@@ -163,6 +165,22 @@ pub struct BuildCancel {
     pub reason: Option<String>,
     /// When.
     pub at: Timestamp,
+}
+
+/// How a site in the Build Output layout is made, beside what all builds have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildOutputSettings {
+    /// The output is in the source already.
+    pub prebuilt: bool,
+    /// Framework that the user named.
+    pub framework: Option<String>,
+    /// Command that fetches dependencies; `None` = by the lock file, empty = there are none.
+    pub install_command: Option<String>,
+    /// Command whose success says that nothing is to be built.
+    pub ignore_command: Option<String>,
+    /// Fields of the project file that came with the order; they win over those of the file.
+    pub project: Option<Value>,
 }
 
 /// A build as the dialects show it; the engine's `Build` moves it.

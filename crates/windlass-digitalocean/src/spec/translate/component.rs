@@ -120,6 +120,7 @@ pub(super) fn build(component: Component<'_>) -> BuildSettings {
         output_dir,
         environment: environment.map(str::to_owned),
         static_site: matches!(component, Component::StaticSite(_)),
+        build_output: None,
         env: BTreeMap::new(),
     }
 }
