@@ -25,7 +25,7 @@ use windlass_engine::records::{
 };
 use windlass_engine::rejection::Rejection;
 use windlass_engine::strategy::{Stage, StageGate, Strategy};
-use windlass_router::{Split, Version};
+use windlass_router::{Split, TargetKind, Version};
 
 use crate::world::{World, caller};
 
@@ -232,6 +232,11 @@ async fn a_build_gives_its_version_its_hosts_and_the_app() {
     assert_eq!(leads_to(&world, "branch"), [version(1)]);
     assert_eq!(shares(&world, &version(1)), all("v1"));
     assert_eq!(shares(&world, &app_group()), all("v1"));
+    for group in [version(1), app_group()] {
+        let table = world.control.routes().table();
+        let target = &table.groups[&group].versions[0].target;
+        assert!(matches!(target, TargetKind::Site { .. }), "{target:?}");
+    }
     assert!(matches!(
         build(&world, 1).state,
         BuildRecordState::Staged { .. }
