@@ -97,6 +97,18 @@ fn nothing_survives(isolation: &[&str]) {
         .expect("package");
     let build = platform.build(&package).expect("build");
     let found = two_hidden(&world);
+    let canceled = ["deployment", "cancel", &build, "--reason", "hides"];
+    world.server.json(&canceled).expect("canceled");
+    until("the end of the build", || {
+        world.record(&build)["cleanup"] == "done"
+    });
+    assert_eq!(census::survivors(&found), [], "left over from the build");
+    let record = world.record(&build);
+    assert_eq!(record["outcome"], "canceled", "{record:#}");
+    assert_eq!(record["cancel"]["reason"], "hides", "{record:#}");
+
+    let build = platform.build(&package).expect("build");
+    let found = two_hidden(&world);
     let state = platform
         .api
         .get(&format!("/v3/builds/{build}"))
