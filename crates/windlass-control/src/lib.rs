@@ -47,6 +47,7 @@ pub mod source_files;
 pub mod sources;
 pub mod staging;
 mod start;
+mod states;
 pub mod tenancy;
 pub mod testing;
 mod worker;

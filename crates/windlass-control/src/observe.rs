@@ -33,6 +33,16 @@ const REMOVALS_AT_ONCE: usize = 4;
 static REMOVALS: Semaphore = Semaphore::const_new(REMOVALS_AT_ONCE);
 
 impl Control {
+    /// Commits an observation. A failure is logged; the fact is seen again at the next look.
+    pub(crate) async fn observe(&self, app: &AppId, observation: Observation) {
+        match self.commit(app, Input::Observe(observation)).await {
+            Ok(_) | Err(Error::NotFound { .. }) => {}
+            Err(error) => {
+                tracing::warn!(app.id = %app, "an observation was not committed: {error}");
+            }
+        }
+    }
+
     /// Takes observations until the driver ends.
     pub(crate) async fn observe_driver(self, mut observations: Receiver<runtime::Observation>) {
         let lanes: Vec<Sender<runtime::Observation>> = (0..LANES)
