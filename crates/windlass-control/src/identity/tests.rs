@@ -183,6 +183,9 @@ async fn api_tokens_end_and_are_counted() {
         .unwrap();
     assert!(world.knows(&made.text));
     assert!(!made.token.sha256.contains(&made.text));
+    // What some clients take for a token at all.
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    assert!(made.text.bytes().all(is_word));
     world.pass_seconds(60);
     assert!(!world.knows(&made.text));
     for bad in ["", "a\nb", &"x".repeat(256)] {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use windlass_engine::id::{TokenId, UserId};
 use windlass_engine::records::{PASSWORD_ORIGIN, Stamps, Token, TokenKind, User};
@@ -351,7 +349,8 @@ impl Identity {
             TokenKind::Api => "wl_",
             TokenKind::Refresh => "wlr_",
         };
-        let text = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes));
+        // Some clients take nothing but letters, digits and `_` for a token.
+        let text = format!("{prefix}{}", hex::encode(bytes));
         let now = self.now();
         let token = Token {
             id: TokenId::new(uuid::Uuid::new_v4().to_string()),
