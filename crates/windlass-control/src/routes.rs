@@ -335,6 +335,7 @@ pub(crate) fn put_own_route(
     tx: &mut Tx<'_>,
     app: &AppRecord,
     host: &OwnHost,
+    component: ComponentName,
 ) -> Result<String, RouteError> {
     let (organization, space) = place(tx, &app.space)?;
     let domain = tx
@@ -361,7 +362,7 @@ pub(crate) fn put_own_route(
         destinations: vec![Destination {
             id: DestinationId::new(uuid::Uuid::new_v4().to_string()),
             app: app.id.clone(),
-            component: ComponentName::from(WHOLE_APP),
+            component,
             revision: None,
             weight: None,
             port: None,
@@ -386,6 +387,7 @@ pub(crate) fn put_first_free_route(
     tx: &mut Tx<'_>,
     app: &AppRecord,
     hosts: &[OwnHost],
+    component: &ComponentName,
 ) -> Result<String, Error> {
     for host in hosts {
         let domain = tx
@@ -400,7 +402,7 @@ pub(crate) fn put_first_free_route(
         if is_taken {
             continue;
         }
-        return put_own_route(tx, app, host).map_err(|error| match error {
+        return put_own_route(tx, app, host, component.clone()).map_err(|error| match error {
             RouteError::Refused(refusal) => Error::Conflict(refusal.to_string()),
             RouteError::Other(error) => error,
         });

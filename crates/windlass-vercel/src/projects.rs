@@ -156,7 +156,7 @@ pub(crate) async fn create_in(
     };
     let made = state
         .control
-        .create_app_hosted(app, hosts.into(), extra)
+        .create_app_hosted(app, hosts.into(), "site".into(), extra)
         .await;
     made.map_err(|error| match error {
         windlass_control::Error::Taken {

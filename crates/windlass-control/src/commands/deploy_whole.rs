@@ -6,7 +6,7 @@
 
 use windlass_engine::app::AppState;
 use windlass_engine::configuration::Configuration;
-use windlass_engine::id::{AppId, DomainId};
+use windlass_engine::id::{AppId, ComponentName, DomainId};
 use windlass_engine::records::AppRecord;
 
 use super::apps::{NewApp, live_app, put_app, put_new_app};
@@ -17,7 +17,7 @@ use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
 use crate::history::ReleaseRecord;
 use crate::hosts;
-use crate::routes::{RouteError, put_first_free_route};
+use crate::routes::{RouteError, WHOLE_APP, put_first_free_route};
 
 /// The host that an app gets of its own, with its creation. It leads to the app as a whole.
 #[derive(Debug, Clone)]
@@ -68,7 +68,8 @@ impl Control {
         Ok((record, release))
     }
 
-    /// Creates an app with the first of these hosts that nobody has: all of it or nothing.
+    /// Creates an app with the first of these hosts that nobody has, which leads to a component
+    /// of what the app runs: all of it or nothing.
     ///
     /// # Errors
     /// [`Error::Taken`] for its name or when each host is somebody's, [`Error::NotFound`].
@@ -76,6 +77,7 @@ impl Control {
         &self,
         app: NewApp,
         hosts: Vec<OwnHost>,
+        component: ComponentName,
         extra: Extra,
     ) -> Result<AppRecord, Error> {
         let app_settings = app.settings.unwrap_or(self.settings().app_defaults);
@@ -84,7 +86,7 @@ impl Control {
             .write(move |tx| {
                 control.claim(tx, extra.once.as_ref())?;
                 let record = put_new_app(tx, app, app_settings, Vec::new())?;
-                let full_host = put_first_free_route(tx, &record, &hosts)?;
+                let full_host = put_first_free_route(tx, &record, &hosts, &component)?;
                 put_audit(tx, extra.audit)?;
                 Ok((record, full_host, tx.commit_number()))
             })
