@@ -27,6 +27,11 @@ impl Authenticated {
     pub(crate) fn caller(&self) -> Caller {
         Caller::from(&self.principal)
     }
+
+    /// What tells the callers of this API apart: for repeated requests.
+    pub(crate) fn key(&self) -> &str {
+        self.principal.user.id.as_str()
+    }
 }
 
 impl FromRequestParts<VercelState> for Authenticated {

@@ -18,6 +18,8 @@ pub(crate) const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) struct JsonObject {
     /// The object.
     pub(crate) object: Map<String, Value>,
+    /// The bytes it was read from.
+    pub(crate) bytes: Bytes,
 }
 
 impl<S: Send + Sync> FromRequest<S> for JsonObject {
@@ -27,6 +29,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
         let bytes = read(request.into_body()).await?;
         Ok(Self {
             object: json::object(&bytes)?,
+            bytes,
         })
     }
 }

@@ -60,7 +60,9 @@ async fn list(
             envs.push(to_wire(&state, &place, variable, decrypt)?);
         }
     }
-    Ok(Json(json!({ "envs": envs })))
+    // There are few enough for one page.
+    let pagination = json!({"count": envs.len(), "next": null, "prev": null});
+    Ok(Json(json!({"envs": envs, "pagination": pagination})))
 }
 
 /// One variable, with its value unless that is never shown.
@@ -179,7 +181,7 @@ async fn update(
     caller: Authenticated,
     query: Pairs,
     params: Params,
-    JsonObject { object }: JsonObject,
+    JsonObject { object, .. }: JsonObject,
 ) -> ApiResult<Json<Value>> {
     let place = place::project(&state, &caller, &query, params.get("project")).await?;
     place.require_write()?;
@@ -286,6 +288,14 @@ pub(crate) fn in_force<'a>(
     general.chain(own).collect()
 }
 
+/// The plain value of a variable.
+///
+/// # Errors
+/// 500.
+pub(crate) fn value(state: &VercelState, variable: &Variable) -> ApiResult<String> {
+    variable::open(state.control.secrets(), variable)
+}
+
 /// Variables that a project is created with.
 ///
 /// # Errors
@@ -355,6 +365,7 @@ fn to_wire(
         "createdBy": variable.created_by,
         "updatedBy": variable.updated_by,
         "decrypted": is_shown,
+        "securityIssues": [],
     });
     if let Some(branch) = &variable.branch {
         wire["gitBranch"] = branch.as_str().into();

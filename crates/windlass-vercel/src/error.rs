@@ -119,6 +119,24 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "conflict", message)
     }
 
+    /// 403: a host that somebody else has.
+    pub(crate) fn alias_in_use() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "alias_in_use",
+            "The chosen alias is already in use",
+        )
+    }
+
+    /// 422: understood, but it can't be done.
+    pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unprocessable_entity",
+            message,
+        )
+    }
+
     /// 413: the body is larger than this endpoint takes.
     pub(crate) fn too_large(limit_bytes: u64) -> Self {
         Self::new(

@@ -17,6 +17,11 @@ pub(crate) fn project() -> String {
     format!("prj_{}", random(62, LENGTH))
 }
 
+/// A new id of a deployment.
+pub(crate) fn deployment() -> String {
+    format!("dpl_{}", random(62, LENGTH))
+}
+
 /// A new id of an environment variable.
 pub(crate) fn variable() -> String {
     random(62, VARIABLE_LENGTH)

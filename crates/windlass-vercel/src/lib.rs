@@ -6,20 +6,25 @@
 //! anything itself and knows no other dialect. Start at [`server`] (the router, and how paths of
 //! any version lead to it) and `error` (the one form of a refusal).
 
+mod aliases;
 mod auth;
 mod body;
+mod deployments;
 mod document;
 mod env;
 mod error;
 mod files;
 mod host;
 mod ids;
+mod once;
 mod page;
 mod path;
 mod place;
 mod projects;
+mod promotions;
 mod query;
 pub mod server;
 mod teams;
+mod time;
 mod tokens;
 mod user;

@@ -74,12 +74,25 @@ impl Team {
 }
 
 impl Place {
+    /// The id of its team.
+    pub(crate) fn team_id(&self) -> String {
+        ids::team(&self.organization.id)
+    }
+
     /// Requires the right to change projects.
     ///
     /// # Errors
     /// 403.
     pub(crate) fn require_write(&self) -> ApiResult<()> {
         require(self.access, self.access.write)
+    }
+
+    /// Requires the right to operate projects: deploy, cancel, promote.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn require_operate(&self) -> ApiResult<()> {
+        require(self.access, self.access.operate)
     }
 
     /// Requires the right to see values of variables.

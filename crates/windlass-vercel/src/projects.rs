@@ -17,6 +17,7 @@ use windlass_engine::records::{AppRecord, Dialect, Metadata};
 
 use crate::auth::Authenticated;
 use crate::body::{self, Ignored, JsonObject};
+use crate::deployments::COMPONENT;
 use crate::document::{Document, Settings};
 use crate::error::{ApiError, ApiResult};
 use crate::page::Page;
@@ -28,6 +29,8 @@ use crate::{env, host, ids};
 
 mod settings;
 pub(crate) mod view;
+
+pub(crate) use settings::name as checked_name;
 
 /// Builds of one project at the same time.
 const BUILD_SLOTS: u32 = 2;
@@ -74,7 +77,7 @@ async fn list(
     let pagination = page.cut(&mut rows, |app| app.stamps.created_at);
     let mut projects = Vec::with_capacity(rows.len());
     for app in &rows {
-        projects.push(view::project(&state, app).await?);
+        projects.push(view::project(&state, &caller, app).await?);
     }
     Ok(Json(
         json!({"projects": projects, "pagination": pagination}),
@@ -88,14 +91,14 @@ async fn show(
     params: Params,
 ) -> ApiResult<Json<Value>> {
     let place = place::project(&state, &caller, &query, params.get("project")).await?;
-    Ok(Json(view::project(&state, &place.app).await?))
+    Ok(Json(view::project(&state, &caller, &place.app).await?))
 }
 
 async fn create(
     State(state): State<VercelState>,
     caller: Authenticated,
     query: Pairs,
-    JsonObject { mut object }: JsonObject,
+    JsonObject { mut object, .. }: JsonObject,
 ) -> ApiResult<Json<Value>> {
     let team = place::team(&state, &caller, &query).await?;
     team.writable()?;
@@ -108,7 +111,7 @@ async fn create(
     }
     document.settings.take(&object)?;
     let app = create_in(&state, &caller, &team, &id, name, &document).await?;
-    Ok(Json(view::project(&state, &app).await?))
+    Ok(Json(view::project(&state, &caller, &app).await?))
 }
 
 /// Creates a project with its production host: `name` if nobody has it, else one with the team's.
@@ -156,7 +159,7 @@ pub(crate) async fn create_in(
     };
     let made = state
         .control
-        .create_app_hosted(app, hosts.into(), "site".into(), extra)
+        .create_app_hosted(app, hosts.into(), COMPONENT.into(), extra)
         .await;
     made.map_err(|error| match error {
         windlass_control::Error::Taken {
@@ -195,7 +198,7 @@ async fn update(
     caller: Authenticated,
     query: Pairs,
     params: Params,
-    JsonObject { object }: JsonObject,
+    JsonObject { object, .. }: JsonObject,
 ) -> ApiResult<Json<Value>> {
     let place = place::project(&state, &caller, &query, params.get("project")).await?;
     place.require_write()?;
@@ -207,17 +210,23 @@ async fn update(
     Settings::default().take(&object)?;
     let fields: Vec<&String> = object.keys().collect();
     let extra = place.audit(&caller, "audit.app.update", json!({"fields": fields}));
+    let given = object.clone();
     let change = move |app: &mut AppRecord| {
         let mut document = Document::of(app);
-        if document.settings.take(&object).is_ok() {
+        if document.settings.take(&given).is_ok() {
             document.store(app);
         }
         if let Some(name) = name {
             app.name = name;
         }
     };
+    let asked = body::truth(&object, "autoAssignCustomDomains")?;
     let app = change_record(&state, &place, change, extra).await?;
-    Ok(Json(view::project(&state, &app).await?))
+    if let Some(releases_built) = asked {
+        let control = &state.control;
+        control.set_releases_built(&app.id, releases_built).await?;
+    }
+    Ok(Json(view::project(&state, &caller, &app).await?))
 }
 
 /// Changes the record of a project in one commit.

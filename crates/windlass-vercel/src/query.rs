@@ -31,6 +31,15 @@ impl Pairs {
             ))),
         }
     }
+
+    /// Words of a list that is separated by commas; empty = none was given.
+    pub(crate) fn words<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        self.values(name)
+            .flat_map(|text| text.split(','))
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .collect()
+    }
 }
 
 impl Deref for Pairs {

@@ -74,6 +74,9 @@ fn resources() -> Router<VercelState> {
         .merge(crate::projects::routes())
         .merge(crate::env::routes())
         .merge(crate::files::routes())
+        .merge(crate::deployments::routes())
+        .merge(crate::promotions::routes())
+        .merge(crate::aliases::routes())
 }
 
 /// All endpoints of the dialect, sorted: for tests that want to miss none.

@@ -25,7 +25,7 @@ pub(crate) fn routes() -> Router<VercelState> {
 async fn create(
     State(state): State<VercelState>,
     caller: Authenticated,
-    JsonObject { object }: JsonObject,
+    JsonObject { object, .. }: JsonObject,
 ) -> ApiResult<Json<Value>> {
     let name = body::text(&object, "name")?.ok_or_else(|| body::kind("name", "a string"))?;
     let ttl_seconds = match object.get("expiresAt") {

@@ -1,21 +1,45 @@
 //! A project on the wire.
 
 use serde_json::{Value, json};
+use windlass_control::history::ReleaseRecord;
 use windlass_control::identity::Visibility;
 use windlass_control::listing::{Column, Filter, ListQuery, Order, Page};
 use windlass_engine::records::{AppRecord, Route};
 
+use crate::auth::Authenticated;
+use crate::deployments::find;
+use crate::deployments::view::{Shown, Surroundings};
 use crate::document::Document;
 use crate::error::ApiResult;
 use crate::ids;
+use crate::promotions::{AliasRequest, Kind, last_request};
 use crate::server::VercelState;
 
 /// Most hosts that a project is shown with.
-const MAX_HOSTS: u32 = 100;
+const MAX_HOSTS: u32 = 1_000;
+/// Most releases of a project that are looked through.
+const MAX_RELEASES: u32 = 200;
 
 /// A project.
-pub(crate) async fn project(state: &VercelState, app: &AppRecord) -> ApiResult<Value> {
+pub(crate) async fn project(
+    state: &VercelState,
+    caller: &Authenticated,
+    app: &AppRecord,
+) -> ApiResult<Value> {
     let document = Document::of(app);
+    let engine = state.control.state(&app.id)?;
+    let production = match engine.as_ref().and_then(|engine| engine.base.as_ref()) {
+        Some(revision) => find::by_id(state, caller, &find::of_version(revision))?,
+        None => None,
+    };
+    let production = match &production {
+        Some(found) => {
+            let around = Surroundings::read(state, found).await?;
+            Some(Shown::new(found, &around).to_wire())
+        }
+        None => None,
+    };
+    let releases = releases(state, app).await?;
     let hosts = production_hosts(state, app).await?;
     let aliases: Vec<Value> = hosts
         .iter()
@@ -26,7 +50,7 @@ pub(crate) async fn project(state: &VercelState, app: &AppRecord) -> ApiResult<V
                 "target": "PRODUCTION",
                 "configuredBy": "A",
                 "createdAt": route.stamps.created_at.0,
-                "deployment": null,
+                "deployment": production,
             })
         })
         .collect();
@@ -38,9 +62,17 @@ pub(crate) async fn project(state: &VercelState, app: &AppRecord) -> ApiResult<V
         "createdAt": app.stamps.created_at.0,
         "updatedAt": app.stamps.updated_at.0,
         "alias": aliases,
-        "targets": {},
-        "latestDeployments": [],
-        "live": false,
+        "targets": match &production {
+            Some(production) => json!({ "production": production }),
+            None => json!({}),
+        },
+        "latestDeployments": production.iter().collect::<Vec<_>>(),
+        "lastAliasRequest": last_request(&releases),
+        "rollbackDescription": rollback_description(&releases),
+        // After a rollback new deployments stay away from production until one is promoted.
+        "autoAssignCustomDomains": document.settings.auto_assign_custom_domains
+            && engine.is_none_or(|engine| engine.settings.releases_built),
+        "live": production.is_some(),
         "directoryListing": false,
         "commandForIgnoringBuildStep": null,
         "serverlessFunctionRegion": null,
@@ -59,6 +91,33 @@ pub(crate) async fn project(state: &VercelState, app: &AppRecord) -> ApiResult<V
     Ok(wire)
 }
 
+/// Releases of a project, newest first.
+pub(crate) async fn releases(
+    state: &VercelState,
+    app: &AppRecord,
+) -> ApiResult<Vec<ReleaseRecord>> {
+    let question = ListQuery::filtered(vec![Filter::is(Column::App, app.id.as_str())])
+        .ordered(Order::descending(Column::CreatedCommit))
+        .page(Page::first(MAX_RELEASES));
+    let found = state
+        .control
+        .list_releases(&Visibility::All, question)
+        .await?;
+    Ok(found.rows)
+}
+
+/// Why the project was rolled back, while that is its newest move.
+fn rollback_description(releases: &[ReleaseRecord]) -> Value {
+    let newest = releases.iter().find_map(AliasRequest::of);
+    match newest {
+        Some(request) if request.kind == Kind::Rollback => json!({
+            "description": request.description.unwrap_or_default(),
+            "createdAt": request.at,
+        }),
+        Some(_) | None => Value::Null,
+    }
+}
+
 /// Hosts that lead to what the project itself runs, oldest first.
 pub(crate) async fn production_hosts(
     state: &VercelState,
@@ -67,9 +126,11 @@ pub(crate) async fn production_hosts(
     let question = ListQuery::filtered(vec![Filter::is(Column::App, app.id.as_str())])
         .ordered(Order::ascending(Column::CreatedCommit))
         .page(Page::first(MAX_HOSTS));
-    let routes = state
+    let mut routes = state
         .control
         .list_routes(&Visibility::All, question)
-        .await?;
-    Ok(routes.rows)
+        .await?
+        .rows;
+    routes.retain(|route| route.destinations.iter().all(|to| to.revision.is_none()));
+    Ok(routes)
 }

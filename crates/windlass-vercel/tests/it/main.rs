@@ -5,10 +5,12 @@
     reason = "a helper of a test may fail the test"
 )]
 
+mod deployments;
 mod documentation;
 mod endpoints;
 mod env;
 mod files;
 mod identity;
 mod projects;
+mod promotions;
 mod world;

@@ -13,9 +13,12 @@ use windlass_control::Control;
 use windlass_control::identity::NewUser;
 use windlass_control::tenancy::{NewDomain, NewOrganization, NewSpace};
 use windlass_control::testing::{self, TestDriver};
+use windlass_engine::id::BuildId;
 use windlass_engine::records::{Actor, AdminScope, Metadata, Quota, RoleKind};
 use windlass_vercel::server::{Settings, VercelState, router};
 
+/// Longest wait for anything; a slow machine may take this long.
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 /// Largest answer that a test reads, bytes.
 const ANSWER_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 /// Requests of an hour, far more than any test sends.
@@ -195,6 +198,61 @@ impl World {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: serde_json::from_slice(&bytes).unwrap_or(Value::String(text)),
+        }
+    }
+
+    /// Creates a deployment of one small file; the rest of the body as it is given.
+    pub(crate) async fn deploy(&self, project: &str, more: &Value) -> Answer {
+        let mut body = serde_json::json!({
+            "name": project,
+            "files": [{"file": "index.html", "data": "<p>hello</p>", "encoding": "utf-8"}],
+            "source": "cli",
+            "version": 2,
+            "projectSettings": {"sourceFilesOutsideRootDirectory": true, "rootDirectory": null},
+        });
+        if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+            body.extend(more.clone());
+        }
+        let path = "/v13/deployments?skipAutoDetectionConfirmation=1";
+        self.post(path, &body).await
+    }
+
+    /// Creates a deployment whose build ends well: its id.
+    pub(crate) async fn ready(&self, project: &str, more: &Value) -> String {
+        let made = self.deploy(project, more).await;
+        assert_eq!(made.status, 200, "{:?}", made.body);
+        let id = made.body["id"].as_str().expect("an id").to_owned();
+        self.end_build(&id, true).await;
+        self.until(&id, "its aliases", |answer| answer["aliasAssigned"] == true)
+            .await;
+        id
+    }
+
+    /// Ends the build of a deployment.
+    pub(crate) async fn end_build(&self, id: &str, built: bool) {
+        self.until(id, "BUILDING", |answer| answer["readyState"] == "BUILDING")
+            .await;
+        testing::end_build(&self.control, &BuildId::from(id), built)
+            .await
+            .expect("the build ends");
+    }
+
+    /// Asks for a deployment again at each commit until it is as it should be.
+    pub(crate) async fn until(&self, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let path = format!("/v13/deployments/{id}");
+        let mut hints = self.control.store().hints();
+        let asked = async {
+            loop {
+                let answer = self.get(&path).await.body;
+                if is(&answer) {
+                    return answer;
+                }
+                hints.next().await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(answer) => answer,
+            Err(elapsed) => panic!("never: {what}; {elapsed}; {:#}", self.get(&path).await.body),
         }
     }
 }

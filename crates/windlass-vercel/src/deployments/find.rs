@@ -1,0 +1,133 @@
+//! A deployment by its id, or by a host that leads to it.
+
+use windlass_control::identity::Visibility;
+use windlass_control::listing::{Column, Filter, ListQuery, Page};
+use windlass_engine::id::{AppId, BuildId, RevisionId};
+use windlass_engine::records::BuildRecord;
+
+use super::detail::Detail;
+use crate::auth::Authenticated;
+use crate::error::{ApiError, ApiResult};
+use crate::ids;
+use crate::place::{self, Place};
+use crate::query::Pairs;
+use crate::server::VercelState;
+
+/// Longest host that is looked up, bytes.
+const MAX_HOST_BYTES: usize = 253;
+
+/// A deployment that the caller sees.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// Its project.
+    pub(crate) place: Place,
+    /// Its record.
+    pub(crate) record: BuildRecord,
+    /// What this dialect keeps of it.
+    pub(crate) detail: Detail,
+}
+
+/// The deployment that a path names by id or host.
+///
+/// # Errors
+/// 404; 403 for a team that the caller is not in.
+pub(crate) async fn deployment(
+    state: &VercelState,
+    caller: &Authenticated,
+    query: &Pairs,
+    id_or_host: &str,
+) -> ApiResult<Found> {
+    let named = place::named_team(state, caller, query).await?;
+    let found = lookup(state, caller, id_or_host).await?.filter(|found| {
+        named
+            .as_ref()
+            .is_none_or(|team| team.organization.id == found.place.organization.id)
+    });
+    found.ok_or_else(|| ApiError::not_found("Deployment"))
+}
+
+async fn lookup(
+    state: &VercelState,
+    caller: &Authenticated,
+    text: &str,
+) -> ApiResult<Option<Found>> {
+    if ids::is("dpl_", text) {
+        return by_id(state, caller, &BuildId::from(text));
+    }
+    let with_prefix = format!("dpl_{text}");
+    if ids::is("dpl_", &with_prefix)
+        && let Some(found) = by_id(state, caller, &BuildId::new(with_prefix))?
+    {
+        return Ok(Some(found));
+    }
+    by_host(state, caller, text).await
+}
+
+/// The deployment with this id, if the caller sees it.
+pub(crate) fn by_id(
+    state: &VercelState,
+    caller: &Authenticated,
+    id: &BuildId,
+) -> ApiResult<Option<Found>> {
+    let record = state.control.find_build(id)?;
+    let Some(record) = record.filter(|record| !record.withdrawn) else {
+        return Ok(None);
+    };
+    let Some(detail) = Detail::of(&record) else {
+        return Ok(None);
+    };
+    let place = place::project_by_id(state, caller, &record.app)?;
+    Ok(place.map(|place| Found {
+        place,
+        record,
+        detail,
+    }))
+}
+
+async fn by_host(
+    state: &VercelState,
+    caller: &Authenticated,
+    text: &str,
+) -> ApiResult<Option<Found>> {
+    let host = text
+        .trim_start_matches("https://")
+        .split(['/', ':'])
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    if host.is_empty() || host.len() > MAX_HOST_BYTES {
+        return Ok(None);
+    }
+    let question =
+        ListQuery::filtered(vec![Filter::is(Column::FullHost, host)]).page(Page::first(1));
+    let routes = state
+        .control
+        .list_routes(&Visibility::All, question)
+        .await?;
+    let Some(to) = routes
+        .rows
+        .into_iter()
+        .next()
+        .and_then(|route| route.destinations.into_iter().next())
+    else {
+        return Ok(None);
+    };
+    let revision = match to.revision {
+        Some(revision) => Some(revision),
+        None => serving(state, &to.app)?,
+    };
+    match revision {
+        Some(revision) => by_id(state, caller, &of_version(&revision)),
+        None => Ok(None),
+    }
+}
+
+/// The version that a project runs, if it runs any.
+pub(crate) fn serving(state: &VercelState, app: &AppId) -> ApiResult<Option<RevisionId>> {
+    Ok(state.control.state(app)?.and_then(|app| app.base))
+}
+
+/// The deployment of a version: its build has the same id.
+pub(crate) fn of_version(revision: &RevisionId) -> BuildId {
+    BuildId::from(revision.as_str())
+}

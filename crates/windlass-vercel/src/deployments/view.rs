@@ -1,0 +1,307 @@
+//! A deployment on the wire.
+
+use serde_json::{Map, Value, json};
+use windlass_control::history::ReleaseRecord;
+use windlass_control::identity::Visibility;
+use windlass_control::listing::{Column, Filter, ListQuery, Order, Page};
+use windlass_engine::app::AppState;
+use windlass_engine::build::BuildState;
+use windlass_engine::records::{BuildRecord, BuildRecordState, Route};
+
+use super::detail::Detail;
+use super::find::Found;
+use super::state::{Aliases, ReadyState, Traffic};
+use crate::error::ApiResult;
+use crate::host;
+use crate::place::slug;
+use crate::server::{REGION, VercelState};
+
+/// Most hosts that a deployment is shown with.
+const MAX_HOSTS: u32 = 200;
+/// Most releases of a project that are looked through.
+const MAX_RELEASES: u32 = 200;
+
+/// What is needed to show deployments of one project.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    app: Option<AppState>,
+    releases: Vec<ReleaseRecord>,
+    routes: Vec<Route>,
+}
+
+impl Surroundings {
+    /// Those of the project of a deployment.
+    pub(crate) async fn read(state: &VercelState, found: &Found) -> ApiResult<Self> {
+        let app = &found.place.app.id;
+        let own = || vec![Filter::is(Column::App, app.as_str())];
+        let releases = ListQuery::filtered(own())
+            .ordered(Order::descending(Column::CreatedCommit))
+            .page(Page::first(MAX_RELEASES));
+        let routes = ListQuery::filtered(own())
+            .ordered(Order::ascending(Column::CreatedCommit))
+            .page(Page::first(MAX_HOSTS));
+        Ok(Self {
+            releases: state
+                .control
+                .list_releases(&Visibility::All, releases)
+                .await?
+                .rows,
+            routes: state
+                .control
+                .list_routes(&Visibility::All, routes)
+                .await?
+                .rows,
+            app: state.control.state(app)?,
+        })
+    }
+
+    /// Hosts of the project and of its deployments.
+    pub(crate) fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// Hosts that lead to a deployment beside its own: those of its project first, if it has them.
+    fn aliases(&self, detail: &Detail) -> Vec<&str> {
+        let serves = self
+            .app
+            .as_ref()
+            .is_some_and(|app| app.base.as_ref() == Some(&detail.revision));
+        let leads = |route: &&Route| {
+            route.full_host != detail.host
+                && route.destinations.iter().any(|to| match &to.revision {
+                    Some(revision) => *revision == detail.revision,
+                    None => serves,
+                })
+        };
+        self.routes
+            .iter()
+            .filter(leads)
+            .map(|route| route.full_host.as_str())
+            .collect()
+    }
+}
+
+/// A deployment with everything that its views need.
+pub(crate) struct Shown<'a> {
+    found: &'a Found,
+    /// Where it stands.
+    pub(crate) ready: ReadyState,
+    /// Whether its hosts lead to it.
+    pub(crate) aliases: Aliases,
+    traffic: Traffic,
+    hosts: Vec<&'a str>,
+    building_at: i64,
+}
+
+impl<'a> Shown<'a> {
+    /// Puts them together.
+    pub(crate) fn new(found: &'a Found, around: &'a Surroundings) -> Self {
+        let Found { record, detail, .. } = found;
+        let ready = ReadyState::of(record, around.app.as_ref());
+        let mut builds = around.app.iter().flat_map(|app| &app.builds);
+        let running = builds.find(|it| it.id == record.id && it.state == BuildState::Running);
+        Self {
+            ready,
+            aliases: Aliases::of(ready, detail, &around.releases),
+            traffic: Traffic::of(detail, around.app.as_ref(), &around.releases),
+            hosts: around.aliases(detail),
+            building_at: running
+                .map_or(record.stamps.created_at, |it| it.updated_at)
+                .0,
+            found,
+        }
+    }
+
+    /// Hosts that lead to it beside its own.
+    pub(crate) fn hosts(&self) -> &[&'a str] {
+        &self.hosts
+    }
+
+    /// How far it has come with the production hosts.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// `null`, or why the hosts were kept from it.
+    pub(crate) fn alias_error(&self) -> Value {
+        match self.aliases {
+            Aliases::Refused { code, message } => json!({"code": code, "message": message}),
+            Aliases::Awaited | Aliases::Assigned => Value::Null,
+        }
+    }
+
+    /// What is the same wherever a deployment is shown.
+    fn common(&self) -> Map<String, Value> {
+        let Found {
+            place,
+            record,
+            detail,
+        } = self.found;
+        let created = record.stamps.created_at.0;
+        let word = self.ready.as_str();
+        let mut wire = Map::new();
+        let mut put = |name: &str, value: Value| {
+            wire.insert(name.to_owned(), value);
+        };
+        put("name", detail.name.as_str().into());
+        put("url", detail.host.as_str().into());
+        put("type", "LAMBDAS".into());
+        put("source", detail.source.as_str().into());
+        put("projectId", place.app.id.as_str().into());
+        put("target", json!(detail.target.as_wire()));
+        put("readyState", word.into());
+        if self.ready == ReadyState::Ready {
+            put("readySubstate", self.traffic.as_str().into());
+        }
+        put("createdAt", created.into());
+        put("buildingAt", self.building_at.into());
+        match &record.state {
+            BuildRecordState::Staged { .. } => put("ready", record.stamps.updated_at.0.into()),
+            BuildRecordState::Failed { .. } if self.ready == ReadyState::Error => {
+                put("buildErrorAt", record.stamps.updated_at.0.into());
+            }
+            BuildRecordState::Failed { .. }
+            | BuildRecordState::Canceled
+            | BuildRecordState::Staging => {}
+        }
+        if self.ready == ReadyState::Canceled {
+            let at = record.canceled.as_ref().map(|cancel| cancel.at);
+            put(
+                "canceledAt",
+                at.unwrap_or(record.stamps.updated_at).0.into(),
+            );
+        }
+        put(
+            "creator",
+            json!({
+                "uid": detail.creator.id,
+                "username": host::part(&detail.creator.name),
+                "email": detail.creator.name,
+            }),
+        );
+        put("meta", json!(detail.meta));
+        put("inspectorUrl", Value::Null);
+        put("aliasError", self.alias_error());
+        put(
+            "isRollbackCandidate",
+            (self.traffic == Traffic::Promoted).into(),
+        );
+        put("prebuilt", detail.prebuilt.into());
+        put("autoAssignCustomDomains", detail.auto_assign.into());
+        put(
+            "config",
+            json!({
+                "version": 1,
+                "functionType": "standard",
+                "functionMemoryType": "standard",
+                "functionTimeout": null,
+                "secureComputePrimaryRegion": null,
+                "secureComputeFallbackRegion": null,
+            }),
+        );
+        wire
+    }
+
+    /// An item of a list: `uid` and `state` beside the rest.
+    pub(crate) fn to_item(&self) -> Value {
+        let mut wire = self.common();
+        wire.insert("uid".to_owned(), self.found.record.id.as_str().into());
+        wire.insert("state".to_owned(), self.ready.as_str().into());
+        let created = self.found.record.stamps.created_at.0;
+        wire.insert("created".to_owned(), created.into());
+        let assigned = self.aliases == Aliases::Assigned;
+        wire.insert("aliasAssigned".to_owned(), assigned.into());
+        Value::Object(wire)
+    }
+
+    /// A deployment by itself.
+    pub(crate) fn to_wire(&self) -> Value {
+        let Found {
+            place,
+            record,
+            detail,
+        } = self.found;
+        let mut wire = self.common();
+        let assigned = self.aliases == Aliases::Assigned;
+        let team = json!({
+            "id": place.team_id(),
+            "name": place.organization.name,
+            "slug": slug(&place.organization),
+        });
+        let more = json!({
+            "id": record.id,
+            "version": 2,
+            "status": self.ready.as_str(),
+            "bootedAt": self.building_at,
+            "alias": self.hosts,
+            "userAliases": [],
+            "automaticAliases": self.hosts,
+            "aliasAssigned": assigned,
+            "aliasWarning": null,
+            "aliasFinal": self.hosts.first(),
+            "ownerId": place.team_id(),
+            "team": team,
+            "project": {
+                "id": place.app.id,
+                "name": place.app.name,
+                "framework": detail.settings.framework,
+            },
+            "plan": "enterprise",
+            "public": false,
+            "regions": [REGION],
+            "createdIn": REGION,
+            "env": detail.env,
+            "build": {"env": detail.build_env},
+            "builds": [],
+            "lambdas": [],
+            "routes": null,
+            "nodeVersion": detail.settings.node_version,
+            "projectSettings": detail.settings,
+            "isInConcurrentBuildsQueue": self.ready == ReadyState::Queued,
+            "isInSystemBuildsQueue": false,
+            "buildSkipped": false,
+            "isInstantStatic": false,
+        });
+        if let Value::Object(more) = more {
+            wire.extend(more);
+        }
+        if assigned {
+            let at = record.stamps.updated_at.0;
+            wire.insert("aliasAssignedAt".to_owned(), at.into());
+        }
+        for (name, value) in why(record, self.ready) {
+            wire.insert(name.to_owned(), value);
+        }
+        Value::Object(wire)
+    }
+}
+
+/// Why it did not come to be.
+fn why(record: &BuildRecord, ready: ReadyState) -> Vec<(&'static str, Value)> {
+    match (ready, &record.state) {
+        (ReadyState::Error, BuildRecordState::Failed { error }) => vec![
+            ("errorCode", "BUILD_FAILED".into()),
+            ("errorMessage", error.as_str().into()),
+            ("errorStep", "buildStep".into()),
+        ],
+        (ReadyState::Canceled, _) => {
+            let Some(cancel) = &record.canceled else {
+                return Vec::new();
+            };
+            let text = match &cancel.reason {
+                Some(reason) => format!("canceled by {}: {reason}", cancel.by),
+                None => format!("canceled by {}", cancel.by),
+            };
+            vec![("readyStateReason", text.into())]
+        }
+        (ReadyState::Queued | ReadyState::Building | ReadyState::Ready | ReadyState::Error, _) => {
+            Vec::new()
+        }
+    }
+}
+
+/// Reads what surrounds a deployment and shows it by itself.
+pub(crate) async fn deployment(state: &VercelState, found: &Found) -> ApiResult<Value> {
+    let around = Surroundings::read(state, found).await?;
+    Ok(Shown::new(found, &around).to_wire())
+}
