@@ -230,10 +230,12 @@ fn set_validity(params: &mut CertificateParams, today: Date, end: Date) {
 
 fn api_names(settings: &Settings) -> Vec<SanType> {
     let mut hosts = vec!["localhost".to_owned(), format!("api.{}", settings.domain)];
-    for url in [&settings.cf_url, &settings.digitalocean_url]
-        .into_iter()
-        .flatten()
-    {
+    let urls = [
+        &settings.cf_url,
+        &settings.digitalocean_url,
+        &settings.vercel_url,
+    ];
+    for url in urls.into_iter().flatten() {
         let host = url.trim_start_matches("https://");
         let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
         if !hosts.iter().any(|known| known == host) {
@@ -241,7 +243,11 @@ fn api_names(settings: &Settings) -> Vec<SanType> {
         }
     }
     let mut addresses = loopback();
-    for listen in [settings.listen.cf.ip(), settings.listen.digitalocean.ip()] {
+    for listen in [
+        settings.listen.cf.ip(),
+        settings.listen.digitalocean.ip(),
+        settings.listen.vercel.ip(),
+    ] {
         if !listen.is_unspecified() && !addresses.contains(&listen) {
             addresses.push(listen);
         }

@@ -233,6 +233,9 @@ pub struct SettingFlags {
     /// Address of the DigitalOcean API.
     #[arg(long, value_name = "ADDR")]
     pub listen_digitalocean: Option<String>,
+    /// Address of the Vercel API.
+    #[arg(long, value_name = "ADDR")]
+    pub listen_vercel: Option<String>,
     /// Address of the router without TLS.
     #[arg(long, value_name = "ADDR")]
     pub listen_router_http: Option<String>,

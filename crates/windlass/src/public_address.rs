@@ -20,6 +20,14 @@ pub fn digitalocean_api(settings: &Settings) -> String {
         .unwrap_or_else(|| format!("https://{}", local(settings.listen.digitalocean)))
 }
 
+/// URL of the Vercel API.
+pub fn vercel_api(settings: &Settings) -> String {
+    settings
+        .vercel_url
+        .clone()
+        .unwrap_or_else(|| format!("https://{}", local(settings.listen.vercel)))
+}
+
 /// URL of the router without TLS.
 pub fn router_http(settings: &Settings) -> String {
     format!("http://{}", local(settings.listen.router_http))

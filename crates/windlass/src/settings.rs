@@ -73,6 +73,8 @@ pub struct Listen {
     pub cf: SocketAddr,
     /// DigitalOcean API (TLS).
     pub digitalocean: SocketAddr,
+    /// Vercel API (TLS).
+    pub vercel: SocketAddr,
     /// Router without TLS.
     pub router_http: SocketAddr,
     /// Router with TLS.
@@ -143,6 +145,10 @@ pub struct Settings {
     pub digitalocean_url: Option<String>,
     /// Requests that one token may send to the DigitalOcean API in an hour.
     pub digitalocean_requests_per_hour: u32,
+    /// URL under which clients reach the Vercel API; `None` = from its address.
+    pub vercel_url: Option<String>,
+    /// Requests that one token may send to the Vercel API in an hour.
+    pub vercel_requests_per_hour: u32,
     /// Listening sockets.
     pub listen: Listen,
     /// Fixed or free ports.
@@ -192,6 +198,7 @@ impl Settings {
         let listen = Listen {
             cf: resolved.address(Name::ListenCf)?,
             digitalocean: resolved.address(Name::ListenDigitalOcean)?,
+            vercel: resolved.address(Name::ListenVercel)?,
             router_http: resolved.address(Name::ListenRouterHttp)?,
             router_https: resolved.address(Name::ListenRouterHttps)?,
             metrics: resolved.address(Name::ListenMetrics)?,
@@ -225,6 +232,8 @@ impl Settings {
             digitalocean_requests_per_hour: narrow(
                 resolved.number(Name::DigitalOceanRequestsPerHour)?,
             ),
+            vercel_url: resolved.url(Name::VercelUrl)?,
+            vercel_requests_per_hour: narrow(resolved.number(Name::VercelRequestsPerHour)?),
             listen,
             ports: match resolved.word(Name::Ports)? {
                 "auto" => Ports::Auto,
@@ -275,6 +284,10 @@ impl Settings {
             (
                 self.listen.digitalocean,
                 "the DigitalOcean API: whoever has a token can run programs here",
+            ),
+            (
+                self.listen.vercel,
+                "the Vercel API: whoever has a token can run programs here",
             ),
             (self.listen.router_http, "every app, unencrypted"),
             (

@@ -128,6 +128,7 @@ pub async fn run(start: Start) -> Result<Ended, SupervisorError> {
     let waiting = [
         (&sockets.cf, unavailable::Form::CloudFoundry),
         (&sockets.digitalocean, unavailable::Form::DigitalOcean),
+        (&sockets.vercel, unavailable::Form::Vercel),
     ];
     for (socket, form) in waiting {
         let fallback = socket.try_clone().map_err(system("share a socket"))?;

@@ -39,9 +39,11 @@ pub(super) async fn env(
     let settings = &admin.settings;
     let bundle = settings.layout().ca_bundle().display().to_string();
     let digitalocean = public_address::digitalocean_api(settings);
+    let vercel = public_address::vercel_api(settings);
     let pairs = [
         ("WINDLASS_CF_API", public_address::cf_api(settings)),
         ("WINDLASS_DIGITALOCEAN_API", digitalocean.clone()),
+        ("WINDLASS_VERCEL_API", vercel),
         (
             "WINDLASS_ROUTER_HTTP",
             public_address::router_http(settings),
@@ -64,7 +66,8 @@ pub(super) async fn env(
         ("NODE_EXTRA_CA_CERTS", bundle),
         ("DIGITALOCEAN_API_URL", digitalocean),
         ("DIGITALOCEAN_ACCESS_TOKEN", token.clone()),
-        ("DIGITALOCEAN_TOKEN", token),
+        ("DIGITALOCEAN_TOKEN", token.clone()),
+        ("VERCEL_TOKEN", token),
     ];
     let object: Map<String, Value> = pairs
         .into_iter()

@@ -36,6 +36,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Answer {
         "addresses": {
             "cf_api": public_address::cf_api(settings),
             "digitalocean_api": public_address::digitalocean_api(settings),
+            "vercel_api": public_address::vercel_api(settings),
             "router_http": public_address::router_http(settings),
             "router_https": public_address::router_https(settings),
             "metrics": public_address::metrics(settings),

@@ -47,6 +47,7 @@ pub(super) fn resolved(
         (Name::Ports, &flags.ports),
         (Name::ListenCf, &flags.listen_cf),
         (Name::ListenDigitalOcean, &flags.listen_digitalocean),
+        (Name::ListenVercel, &flags.listen_vercel),
         (Name::ListenRouterHttp, &flags.listen_router_http),
         (Name::ListenRouterHttps, &flags.listen_router_https),
         (Name::ListenMetrics, &flags.listen_metrics),

@@ -19,6 +19,7 @@ use windlass_digitalocean::server::DoState;
 use windlass_engine::app::{AppSettings, CancelRestores as Restores};
 use windlass_runtime::{IsolationSet, Means, Probe, ProcessDriver, ProcessDriverSettings, probe};
 use windlass_store::{OpenOptions, Store, StoreError};
+use windlass_vercel::server::VercelState;
 
 use super::link::Supervisor;
 use super::{boot_id, link, refused, shim_command};
@@ -84,6 +85,7 @@ async fn serve(
 ) -> Result<(), Trouble> {
     let cf: TcpListener = handover.take(sockets::CF).map_err(passing)?;
     let digitalocean: TcpListener = handover.take(sockets::DIGITALOCEAN).map_err(passing)?;
+    let vercel: TcpListener = handover.take(sockets::VERCEL).map_err(passing)?;
     let admin: UnixListener = handover.take(sockets::ADMIN).map_err(passing)?;
     let router_link: UnixListener = handover.take(sockets::ROUTER_LINK).map_err(passing)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(passing)?;
@@ -128,7 +130,20 @@ async fn serve(
     tokio::spawn(windlass_digitalocean::poll(state.clone()));
     let dialect =
         windlass_digitalocean::server::router(state).layer(axum::middleware::from_fn(outlive));
-    let second = tokio::spawn(api_server::serve(digitalocean, tls, dialect, stop.clone()));
+    let second = tokio::spawn(api_server::serve(
+        digitalocean,
+        Arc::clone(&tls),
+        dialect,
+        stop.clone(),
+    ));
+    let state = VercelState::new(
+        control.clone(),
+        &windlass_vercel::server::Settings {
+            requests_per_hour: settings.vercel_requests_per_hour,
+        },
+    );
+    let dialect = windlass_vercel::server::router(state).layer(axum::middleware::from_fn(outlive));
+    let third = tokio::spawn(api_server::serve(vercel, tls, dialect, stop.clone()));
     let state = Admin {
         control: control.clone(),
         settings: Arc::new(settings),
@@ -148,7 +163,8 @@ async fn serve(
     }
     stop.cancel();
     api.await.map_err(passing)?.map_err(passing)?;
-    second.await.map_err(passing)?.map_err(passing)
+    second.await.map_err(passing)?.map_err(passing)?;
+    third.await.map_err(passing)?.map_err(passing)
 }
 
 async fn follow_orders(

@@ -23,6 +23,12 @@ pub enum Name {
     DigitalOceanRequestsPerHour,
     /// `listen_digitalocean`.
     ListenDigitalOcean,
+    /// `vercel_url`.
+    VercelUrl,
+    /// `vercel_requests_per_hour`.
+    VercelRequestsPerHour,
+    /// `listen_vercel`.
+    ListenVercel,
     /// `listen_router_http`.
     ListenRouterHttp,
     /// `listen_router_https`.
@@ -126,7 +132,7 @@ pub struct Row {
 
 impl Name {
     /// All settings in the order of the documentation.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::KeyFile,
         Self::Domain,
         Self::CfUrl,
@@ -134,6 +140,9 @@ impl Name {
         Self::DigitalOceanUrl,
         Self::DigitalOceanRequestsPerHour,
         Self::ListenDigitalOcean,
+        Self::VercelUrl,
+        Self::VercelRequestsPerHour,
+        Self::ListenVercel,
         Self::ListenRouterHttp,
         Self::ListenRouterHttps,
         Self::ListenMetrics,
@@ -253,6 +262,33 @@ impl Name {
                 "address of the DigitalOcean API (TLS)",
                 "",
                 "127.0.0.1:8445",
+                Limit::Address,
+                "0.0.0.0:443",
+            ),
+            Self::VercelUrl => row(
+                "vercel_url",
+                "URL under which clients reach the Vercel API (empty: from its address)",
+                "",
+                "",
+                Limit::Url,
+                "https://sites.example.com",
+            ),
+            Self::VercelRequestsPerHour => row(
+                "vercel_requests_per_hour",
+                "requests that one token may send to the Vercel API in an hour",
+                "requests",
+                "100000",
+                Limit::Number {
+                    min: 1,
+                    max: 100_000_000,
+                },
+                "50000",
+            ),
+            Self::ListenVercel => row(
+                "listen_vercel",
+                "address of the Vercel API (TLS)",
+                "",
+                "127.0.0.1:8446",
                 Limit::Address,
                 "0.0.0.0:443",
             ),

@@ -31,10 +31,11 @@ impl Report {
 
     pub(super) fn listening(self, settings: &Settings) {
         self.step(&format!(
-            "listening: Cloud Foundry API {}, DigitalOcean API {}, router {} and {} (TLS), \
-             metrics {}",
+            "listening: Cloud Foundry API {}, DigitalOcean API {}, Vercel API {}, router {} and {} \
+             (TLS), metrics {}",
             settings.listen.cf,
             settings.listen.digitalocean,
+            settings.listen.vercel,
             settings.listen.router_http,
             settings.listen.router_https,
             settings.listen.metrics
@@ -62,6 +63,7 @@ impl Report {
                 "pid": std::process::id(),
                 "cf_api": api,
                 "digitalocean_api": public_address::digitalocean_api(settings),
+                "vercel_api": public_address::vercel_api(settings),
             });
             return output::line(&value.to_string());
         }

@@ -58,6 +58,8 @@ pub enum SocketError {
 pub const CF: &str = "cf";
 /// Name of the DigitalOcean API's socket.
 pub const DIGITALOCEAN: &str = "digitalocean";
+/// Name of the Vercel API's socket.
+pub const VERCEL: &str = "vercel";
 /// Name of the router's socket without TLS.
 pub const ROUTER_HTTP: &str = "router-http";
 /// Name of the router's socket with TLS.
@@ -78,6 +80,8 @@ pub struct Sockets {
     pub cf: TcpListener,
     /// DigitalOcean API.
     pub digitalocean: TcpListener,
+    /// Vercel API.
+    pub vercel: TcpListener,
     /// Router without TLS.
     pub router_http: TcpListener,
     /// Router with TLS.
@@ -124,6 +128,7 @@ impl Sockets {
                 "--listen-digitalocean",
                 &mut listen.digitalocean,
             )?,
+            vercel: tcp(VERCEL, "--listen-vercel", &mut listen.vercel)?,
             router_http: tcp(ROUTER_HTTP, "--listen-router-http", &mut listen.router_http)?,
             router_https: tcp(
                 ROUTER_HTTPS,
@@ -139,6 +144,7 @@ impl Sockets {
             let ports: BTreeMap<&str, u16> = [
                 (CF, listen.cf.port()),
                 (DIGITALOCEAN, listen.digitalocean.port()),
+                (VERCEL, listen.vercel.port()),
                 (ROUTER_HTTP, listen.router_http.port()),
                 (ROUTER_HTTPS, listen.router_https.port()),
                 (METRICS, listen.metrics.port()),
@@ -158,6 +164,7 @@ impl Sockets {
         vec![
             (CF, self.cf.as_fd()),
             (DIGITALOCEAN, self.digitalocean.as_fd()),
+            (VERCEL, self.vercel.as_fd()),
             (ROUTER_LINK, self.router_link.as_fd()),
             (ADMIN, self.admin.as_fd()),
         ]

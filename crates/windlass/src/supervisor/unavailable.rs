@@ -30,6 +30,8 @@ const CLOUD_FOUNDRY: &str = r#"{"errors":[{"code":10015,"title":"CF-ServiceUnava
 
 const DIGITALOCEAN: &str = r#"{"id":"service_unavailable","message":"Windlass' control is starting or down; try again in a few seconds. On the machine, `windlass status` says why.","request_id":"none"}"#;
 
+const VERCEL: &str = r#"{"error":{"code":"service_unavailable","message":"Windlass' control is starting or down; try again in a few seconds. On the machine, `windlass status` says why."}}"#;
+
 /// The form of an API's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -37,6 +39,8 @@ pub(super) enum Form {
     CloudFoundry,
     /// DigitalOcean's.
     DigitalOcean,
+    /// Vercel's.
+    Vercel,
 }
 
 impl Form {
@@ -44,6 +48,7 @@ impl Form {
         match self {
             Self::CloudFoundry => CLOUD_FOUNDRY,
             Self::DigitalOcean => DIGITALOCEAN,
+            Self::Vercel => VERCEL,
         }
     }
 }
@@ -145,6 +150,7 @@ mod tests {
                 "CF-ServiceUnavailable",
             ),
             (Form::DigitalOcean, "/id", "service_unavailable"),
+            (Form::Vercel, "/error/code", "service_unavailable"),
         ] {
             let (mut ours, mut theirs) = tokio::io::duplex(4096);
             theirs

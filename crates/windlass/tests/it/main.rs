@@ -27,4 +27,5 @@ mod survivors;
 mod tasks;
 mod tenants;
 mod updown;
+mod vercel;
 mod world;
