@@ -57,22 +57,6 @@ impl FromRequestParts<DoState> for Authenticated {
     }
 }
 
-/// The token behind `Bearer `, in any case.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = text.trim().split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-}
-
-/// Name of the calling program, for the record.
-fn user_agent(headers: &HeaderMap) -> &str {
-    headers
-        .get(header::USER_AGENT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("")
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;

@@ -1,13 +1,14 @@
 //! Parameters in paths. An id that is no UUID names nothing: 404, as any unknown one.
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use windlass_wire::path_params::PathParams;
 
 use crate::error::ApiError;
 
 /// Parameters of the path, in order.
 #[derive(Debug, Clone)]
-pub(crate) struct Params(Vec<(String, String)>);
+pub(crate) struct Params(PathParams);
 
 impl Params {
     /// The id of this name. `what` is a noun for the refusal.
@@ -15,7 +16,8 @@ impl Params {
     /// # Errors
     /// 404 for what is no UUID in its usual form.
     pub(crate) fn id(&self, name: &str, what: &str) -> Result<&str, ApiError> {
-        self.find(name)
+        self.0
+            .get(name)
             .filter(|text| is_id(text))
             .ok_or_else(|| ApiError::not_found(what))
     }
@@ -25,12 +27,7 @@ impl Params {
     /// # Errors
     /// 404 when the path has none.
     pub(crate) fn name(&self, name: &str, what: &str) -> Result<&str, ApiError> {
-        self.find(name).ok_or_else(|| ApiError::not_found(what))
-    }
-
-    fn find(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
+        self.0.get(name).ok_or_else(|| ApiError::not_found(what))
     }
 }
 
@@ -47,15 +44,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        // A path that does not decode to text names nothing.
-        let raw = RawPathParams::from_request_parts(parts, state)
+        PathParams::of(parts, state)
             .await
-            .map_err(|_| ApiError::unknown_path())?;
-        Ok(Self(
-            raw.iter()
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-        ))
+            .map(Self)
+            .ok_or_else(ApiError::unknown_path)
     }
 }
 

@@ -48,13 +48,12 @@ pub(crate) fn plain_uri(uri: &Uri) -> Option<(Option<Version>, Uri)> {
 
 /// Parameters of the path, in order.
 #[derive(Debug, Clone)]
-pub(crate) struct Params(Vec<(String, String)>);
+pub(crate) struct Params(PathParams);
 
 impl Params {
     /// The value of a parameter; empty when the path has none of this name.
     pub(crate) fn get(&self, name: &str) -> &str {
-        let found = self.0.iter().find(|(key, _)| key == name);
-        found.map_or("", |(_, value)| value.as_str())
+        self.0.get(name).unwrap_or_default()
     }
 }
 
@@ -62,15 +61,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        // A path that does not decode to text names nothing.
-        let raw = RawPathParams::from_request_parts(parts, state)
+        PathParams::of(parts, state)
             .await
-            .map_err(|_| ApiError::unknown_path())?;
-        Ok(Self(
-            raw.iter()
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-        ))
+            .map(Self)
+            .ok_or_else(ApiError::unknown_path)
     }
 }
 
