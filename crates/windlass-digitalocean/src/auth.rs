@@ -1,11 +1,12 @@
 //! Who calls: the bearer token of a request, checked before anything else.
 
 use axum::extract::FromRequestParts;
+use axum::http::Method;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
 use windlass_control::commands::Caller;
 use windlass_control::identity::Grants;
 use windlass_control::principal::Principal;
+use windlass_wire::bearer::{bearer, user_agent};
 
 use crate::error::ApiError;
 use crate::server::DoState;
@@ -54,27 +55,5 @@ impl FromRequestParts<DoState> for Authenticated {
         }
         let grants = state.control.identity().grants(&principal)?;
         Ok(Self { principal, grants })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn only_bearer_tokens_are_tokens() {
-        let read = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
-            bearer(&headers).map(str::to_owned)
-        };
-        assert_eq!(read("Bearer  a.b "), Some("a.b".to_owned()));
-        assert_eq!(read("bearer a"), Some("a".to_owned()));
-        assert_eq!(read("Bearer "), None);
-        assert_eq!(read("Basic eHg="), None);
-        assert_eq!(read("abc"), None);
-        assert_eq!(bearer(&HeaderMap::new()), None);
     }
 }

@@ -12,12 +12,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use windlass_control::{Control, clock};
 use windlass_engine::id::AppId;
+use windlass_wire::bearer::bearer;
 use windlass_wire::endpoints::{self, Endpoint};
 use windlass_wire::rate::{RateLimits, Standing};
 use windlass_wire::unread::Unread;
 use windlass_wire::{delivery, panics};
 
-use crate::auth::bearer;
 use crate::error::ApiError;
 use crate::logs::LogTokens;
 use crate::spec::secret::Vault;

@@ -1,11 +1,12 @@
 //! Who calls: the bearer token of a request, checked before anything else.
 
 use axum::extract::FromRequestParts;
+use axum::http::Method;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
 use windlass_control::commands::Caller;
 use windlass_control::identity::Grants;
 use windlass_control::principal::Principal;
+use windlass_wire::bearer::{bearer, user_agent};
 
 use crate::error::{ApiError, ApiResult};
 use crate::server::VercelState;

@@ -1,8 +1,9 @@
 //! Paths: any version and an optional `/now` lead to the same place, and parameters in them.
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
+use windlass_wire::path_params::PathParams;
 
 use crate::error::ApiError;
 

@@ -15,12 +15,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tower::ServiceExt;
 use windlass_control::{Control, clock};
+use windlass_wire::bearer::bearer;
 use windlass_wire::delivery;
 use windlass_wire::endpoints::{self, Endpoint};
 use windlass_wire::rate::{RateLimits, Standing};
 use windlass_wire::unread::Unread;
 
-use crate::auth::bearer;
 use crate::error::ApiError;
 use crate::path;
 

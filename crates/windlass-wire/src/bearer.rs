@@ -17,3 +17,25 @@ pub fn user_agent(headers: &HeaderMap) -> &str {
         .and_then(|value| value.to_str().ok())
         .unwrap_or("")
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_bearer_tokens_are_tokens() {
+        let read = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(read("Bearer  a.b "), Some("a.b".to_owned()));
+        assert_eq!(read("bearer a"), Some("a".to_owned()));
+        assert_eq!(read("Bearer "), None);
+        assert_eq!(read("Basic eHg="), None);
+        assert_eq!(read("abc"), None);
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+}

@@ -17,7 +17,7 @@ use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
 use crate::history::ReleaseRecord;
 use crate::hosts;
-use crate::routes::{RouteError, WHOLE_APP, put_first_free_route};
+use crate::routes::{RouteError, put_first_free_route};
 
 /// The host that an app gets of its own, with its creation. It leads to the app as a whole.
 #[derive(Debug, Clone)]
