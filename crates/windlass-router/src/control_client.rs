@@ -11,6 +11,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
+use windlass_clock::task::Instant;
 
 use crate::crash_point::crash_point;
 use crate::protocol::{
@@ -126,7 +127,9 @@ impl ControlClient {
                         protocol::send(&mut to, &message_of(report)).await?;
                     }
                 }
-                now = look.tick() => send_all(&mut to, self.switcher.idle(now)).await?,
+                _ = look.tick() => {
+                    send_all(&mut to, self.switcher.idle(Instant::now())).await?;
+                }
                 () = self.drained.notified() => {
                     send_all(&mut to, self.switcher.newly_empty()).await?;
                 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use windlass_clock::task::Instant;
 
 use crate::table::UpstreamId;
 use crate::upstream::UpstreamState;
@@ -47,7 +47,7 @@ impl IdleWatch {
             if quiet.begun != begun {
                 *quiet = Quiet { begun, since: now };
             }
-            let idle_ms = now.duration_since(quiet.since).as_millis();
+            let idle_ms = (now - quiet.since).as_millis();
             if idle_ms > 0 {
                 idle.push((id, u64::try_from(idle_ms).unwrap_or(u64::MAX)));
             }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::Instant;
 use tracing::{info, warn};
+use windlass_clock::task::Instant;
 
 use crate::compiled::{Compiler, usable};
 use crate::counters::Registry;

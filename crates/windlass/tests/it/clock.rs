@@ -7,6 +7,8 @@ use std::os::unix::fs::FileExt as _;
 use serde_json::json;
 use windlass::demo::WAIT_LIMIT;
 
+use crate::functions;
+use crate::vercel::Site;
 use crate::world::{TWO, World, ask, until, until_answered, until_gone};
 
 const DEAF: &[(&str, &str)] = &[("hello.conf", "VERSION=2\nHEALTH=deaf\n")];
@@ -222,4 +224,27 @@ fn a_drain_ends_when_its_limit_has_passed() {
         .wait_deployment(&guid, "DEPLOYED")
         .expect("end");
     world.end();
+}
+
+#[test]
+fn a_function_that_nobody_asks_ends_and_starts_again() {
+    let site = Site::new();
+    functions::deploy(&site, &json!({}));
+    assert_eq!(site.world.app_processes(), []);
+    let ask = || site.visit(&site.production(), "/api/hello?name=anna");
+    assert_eq!(ask(), (200, "hello anna".to_owned()));
+    let first = site.world.app_processes();
+    assert!(!first.is_empty());
+    // The limit is a minute; the router must have looked once before it has passed.
+    let mut passed_ms = 0;
+    until("the end of the idle function", || {
+        passed_ms += MINUTE_MS;
+        passed(&site.world, passed_ms);
+        site.world.app_processes().is_empty()
+    });
+    until_gone(&first);
+    assert_eq!(ask(), (200, "hello anna".to_owned()));
+    let again = site.world.app_processes();
+    assert!(!again.is_empty() && again.iter().all(|seen| !first.contains(seen)));
+    site.world.end();
 }

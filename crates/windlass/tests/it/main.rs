@@ -16,6 +16,7 @@ mod commands;
 #[cfg(windlass_fail)]
 mod crash_points;
 mod digitalocean;
+mod functions;
 mod keys;
 mod kills;
 mod languages;

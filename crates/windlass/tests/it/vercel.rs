@@ -10,13 +10,13 @@ use windlass::demo::census::Seen;
 use crate::world::{World, ask, until, until_gone, until_some};
 
 /// A Windlass and a client of its Vercel API.
-struct Site {
-    world: World,
-    api: Api,
+pub(crate) struct Site {
+    pub(crate) world: World,
+    pub(crate) api: Api,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = World::new();
         let env = &world.platform.env;
         let api = Api::new(
@@ -31,7 +31,7 @@ impl Site {
     }
 
     /// Creates a deployment of files; its id.
-    fn deploy(&self, query: &str, files: &[(&str, &str)], more: &Value) -> String {
+    pub(crate) fn deploy(&self, query: &str, files: &[(&str, &str)], more: &Value) -> String {
         let files: Vec<Value> = files
             .iter()
             .map(|(name, content)| json!({"file": name, "data": content}))
@@ -45,13 +45,13 @@ impl Site {
         made["id"].as_str().expect("an id").to_owned()
     }
 
-    fn deployment(&self, id: &str) -> Value {
+    pub(crate) fn deployment(&self, id: &str) -> Value {
         let path = format!("/v13/deployments/{id}");
         self.api.get(&path).expect("the deployment")
     }
 
     /// Waits until a deployment has its aliases.
-    fn until_ready(&self, id: &str) -> Value {
+    pub(crate) fn until_ready(&self, id: &str) -> Value {
         until_some("a deployment with its aliases", || {
             let found = self.deployment(id);
             let state = found["readyState"].as_str().unwrap_or_default();
@@ -60,25 +60,25 @@ impl Site {
         })
     }
 
-    fn patch(&self, path: &str) -> Answer {
+    pub(crate) fn patch(&self, path: &str) -> Answer {
         let done = self.api.call(Method::PATCH, path, None, &[]);
         done.expect("an answer")
     }
 
     /// What a host answers.
-    fn visit(&self, host: &str, path: &str) -> (u16, String) {
+    pub(crate) fn visit(&self, host: &str, path: &str) -> (u16, String) {
         let router = &self.world.platform.env["WINDLASS_ROUTER_HTTP"];
         let router = router.trim_start_matches("http://").parse();
         let (status, _, body) = ask(router.expect("an address"), host, path);
         (status, body)
     }
 
-    fn production(&self) -> String {
+    pub(crate) fn production(&self) -> String {
         format!("shop.{}", self.world.platform.domain_name)
     }
 
     /// Processes of builds and functions.
-    fn processes(&self, word: &str) -> Vec<Seen> {
+    pub(crate) fn processes(&self, word: &str) -> Vec<Seen> {
         let mut found = self.world.app_processes();
         found.retain(|seen| seen.command().contains(word));
         found
