@@ -153,9 +153,11 @@ fn check(app: &Path) -> Result<(), LifecycleFailure> {
     for name in names.iter().collect::<BTreeSet<_>>() {
         functions::check(app, name)?;
     }
-    let (files, functions) = (listed.len(), names.len());
+    let files = listed.iter().filter(|name| name.starts_with("static/"));
     say(&format!(
-        "-----> The site is complete: {files} files, {functions} functions"
+        "-----> The site is complete; static files: {}, functions: {}",
+        files.count(),
+        names.len()
     ));
     Ok(())
 }
