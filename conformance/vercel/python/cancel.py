@@ -30,7 +30,8 @@ def processes():
 
 
 def by_cli(vercel, id):
-    done = vercel.run("api", f"/v12/deployments/{id}/cancel", "-X", "PATCH", keep=False)
+    reason = ("-H", "X-Windlass-Reason: wrong color")
+    done = vercel.run("api", f"/v12/deployments/{id}/cancel", "-X", "PATCH", *reason, keep=False)
     equal(json.loads(done.out)["readyState"], "CANCELED", "answer")
 
 
@@ -92,7 +93,7 @@ def cancel(transcript):
                 records[way] = (shown["cancel"]["by"], shown["cancel"]["reason"])
                 holds(shown["cancel"]["client"], f"client: {shown}")
     with step("who and why, whichever the way"):
-        wanted = {"vercel api": None, "curl": "wrong branch", "@vercel/sdk": None}
+        wanted = {"vercel api": "wrong color", "curl": "wrong branch", "@vercel/sdk": None}
         equal(records, {way: ("admin", reason) for way, reason in wanted.items()}, "records")
     with step("production served all the while"):
         equal(load.failed, [], "failed requests")

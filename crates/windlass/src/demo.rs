@@ -22,6 +22,8 @@ pub mod server;
 mod shares;
 mod story;
 mod tally;
+mod vercel;
+mod vercel_cli;
 
 pub use failure::{Failure, WAIT_LIMIT, WAIT_POLL, wait_for};
 
@@ -94,7 +96,8 @@ fn play(server: &mut Server, app: &Path, report: &mut Report) -> Result<(), Fail
     story.control_is_killed()?;
     story.router_is_killed()?;
     story.end()?;
-    digitalocean::play(server, app, report)
+    digitalocean::play(server, app, report)?;
+    vercel::play(server, report)
 }
 
 /// The directory of everything, removed at the end.
