@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+pub(crate) mod output;
 #[cfg(test)]
 mod tests;
 
@@ -16,10 +17,11 @@ const DIRECTORY: &str = "launcher";
 /// The program among them.
 const PROGRAM: &str = "launcher.mjs";
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (PROGRAM, include_str!("functions/launcher.mjs")),
     ("function.mjs", include_str!("functions/function.mjs")),
     ("helpers.mjs", include_str!("functions/helpers.mjs")),
+    ("printed.mjs", include_str!("functions/printed.mjs")),
     ("web.mjs", include_str!("functions/web.mjs")),
 ];
 

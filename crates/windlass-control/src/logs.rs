@@ -4,6 +4,7 @@
 //! are unique within an app; a follower goes by the places of lines.
 
 mod follow;
+mod instances;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,12 +13,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use windlass_engine::id::{AppId, BuildId, ComponentName, InstanceId, ReleaseId, RevisionId};
-use windlass_runtime::{LogAppender, LogLimits, LogPosition, LogReader, LogRecord, LogStream};
+pub use windlass_runtime::LogPosition;
+use windlass_runtime::{LogAppender, LogLimits, LogReader, LogRecord, LogStream};
 
 use crate::control::Control;
 use crate::error::Error;
 use crate::run_name::RunName;
 
+pub use crate::functions::output::FunctionLine;
 pub use follow::LogFollower;
 
 /// Most lines of one answer.
@@ -156,12 +159,16 @@ impl Control {
 
 /// Lines of all runs below a directory, merged.
 fn read(dir: &Path, query: LogQuery) -> io::Result<Vec<LogLine>> {
+    read_runs(runs(dir)?, query)
+}
+
+fn read_runs(runs: Vec<PathBuf>, query: LogQuery) -> io::Result<Vec<LogLine>> {
     let query = LogQuery {
         limit: query.limit.min(MAX_LINES),
         ..query
     };
     let mut lines = Vec::new();
-    for run in runs(dir)? {
+    for run in runs {
         if ended_before(&run, query.start_ns)? {
             continue;
         }

@@ -23,6 +23,7 @@ mod place;
 mod projects;
 mod promotions;
 mod query;
+mod runtime_logs;
 pub mod server;
 mod teams;
 mod time;

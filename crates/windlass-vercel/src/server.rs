@@ -77,6 +77,7 @@ fn resources() -> Router<VercelState> {
         .merge(crate::deployments::routes())
         .merge(crate::promotions::routes())
         .merge(crate::aliases::routes())
+        .merge(crate::runtime_logs::routes())
 }
 
 /// All endpoints of the dialect, sorted: for tests that want to miss none.

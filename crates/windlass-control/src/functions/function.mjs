@@ -7,9 +7,11 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { withHelpers } from './helpers.mjs';
+import { namePrinter } from './printed.mjs';
 import { fromResponse, toRequest } from './web.mjs';
 
 const METHODS = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'DELETE', 'PATCH'];
+const NAME_HEADER = 'x-windlass-request';
 // Levels of `default` that compilers leave.
 const DEFAULTS = 5;
 // A module that exports nothing may begin to listen so much later, milliseconds.
@@ -20,6 +22,7 @@ const file = path.join(work.directory, work.handler);
 process.argv = [process.argv[0], file];
 
 const context = new AsyncLocalStorage();
+const finishLines = namePrinter(() => context.getStore()?.request);
 // What goes on behind answers.
 const pending = new Set();
 
@@ -36,8 +39,22 @@ function waitUntil(task) {
 
 let handle;
 
+// The launcher says which request this is, so that what is printed meanwhile has its name. The
+// function doesn't see that.
+function named(request) {
+  const name = request.headers[NAME_HEADER];
+  delete request.headers[NAME_HEADER];
+  for (let at = request.rawHeaders.length - 2; at >= 0; at -= 2) {
+    if (request.rawHeaders[at].toLowerCase() === NAME_HEADER) {
+      request.rawHeaders.splice(at, 2);
+    }
+  }
+  return name;
+}
+
 const server = http.createServer((request, response) => {
-  const store = { waitUntil, headers: request.headers, url: request.url };
+  const store = { waitUntil, headers: request.headers, url: request.url, request: named(request) };
+  response.once('close', () => finishLines(store.request));
   context.run(store, async () => {
     try {
       await handle(request, response);

@@ -9,8 +9,12 @@
 //   WINDLASS_FUNCTIONS       directory with NAME.func directories
 //   WINDLASS_SOCKETS         directory for sockets, relative to the working directory: the
 //                            path of a socket must be short
+//
+// It prints a line when a request begins, `(NAME) METHOD HOST PATH`, and one when it is over,
+// `(NAME) STATUS MILLISECONDSms`; what functions print is in printed.mjs.
 
 import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { realpath, readFile, rm } from 'node:fs/promises';
 import http from 'node:http';
 import net from 'node:net';
@@ -19,6 +23,8 @@ import { pipeline } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 const FUNCTION_HEADER = 'x-windlass-function';
+// Carries the name of a request to its function.
+const NAME_HEADER = 'x-windlass-request';
 // Bytes of a request's body.
 const BODY_BYTES = 4_500_000;
 // Seconds for one request, when the function doesn't say.
@@ -241,6 +247,25 @@ function passedOn(raw, dropped) {
   return headers;
 }
 
+// What the router calls the request, if that is a plain word.
+function nameOf(request) {
+  const given = request.headers['x-request-id'];
+  return /^[\w-]{1,64}$/.test(given ?? '') ? given : randomUUID();
+}
+
+// Says when a request begins and how it ended, for the log.
+function note(named, request, response) {
+  const began = performance.now();
+  const host = request.headers.host ?? '-';
+  // Without the query, which may hold secrets.
+  const path = request.url.split('?', 1)[0];
+  console.log(`(${named}) ${request.method} ${host} ${path}`);
+  response.once('close', () => {
+    const status = response.headersSent ? response.statusCode : '-';
+    console.log(`(${named}) ${status} ${Math.round(performance.now() - began)}ms`);
+  });
+}
+
 async function serve(request, response) {
   const name = request.headers[FUNCTION_HEADER];
   if (typeof name !== 'string' || name === '') {
@@ -250,6 +275,8 @@ async function serve(request, response) {
     throw tooLarge();
   }
   const directory = await directoryOf(name);
+  const named = nameOf(request);
+  note(named, request, response);
   let held;
   let timer;
   let upstream;
@@ -283,8 +310,10 @@ async function serve(request, response) {
       socket.destroy();
       return;
     }
-    const dropped = (header) => HOP_BY_HOP.has(header) || header === FUNCTION_HEADER;
+    const dropped = (header) =>
+      HOP_BY_HOP.has(header) || header === FUNCTION_HEADER || header === NAME_HEADER;
     const headers = passedOn(request.rawHeaders, dropped);
+    headers.push(NAME_HEADER, named);
     if (request.headers['transfer-encoding'] !== undefined) {
       headers.push('transfer-encoding', 'chunked');
     }

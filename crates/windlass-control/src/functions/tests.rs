@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::output::FunctionLine;
 use super::write_launcher;
 
 /// Whether the machine has Node; says so when it has none.
@@ -487,4 +488,81 @@ fn what_goes_on_behind_an_answer_is_finished_at_the_end() {
     assert_eq!(world.launcher.wait().unwrap().code(), Some(0));
     let done = world.work.path().join("app/functions/later.func/done");
     assert!(done.exists());
+}
+
+#[test]
+fn what_is_printed_names_its_request() {
+    if !has_node() {
+        return;
+    }
+    let mut world = World::new(&[(
+        "print",
+        "",
+        "index.mjs",
+        r#"console.log("loaded");
+        let go; const gone = new Promise((resolve) => { go = resolve; });
+        export default async (request, response) => {
+            process.stdout.write(`begun by ${request.headers["x-client"]}, `);
+            if (request.url === "/go") { go(); } else { await gone; }
+            console.log("ended\n(x) 200 1ms");
+            response.end(request.headers["x-windlass-request"] ?? "unnamed");
+            process.stdout.write("without end");
+        };"#,
+    )]);
+    let named = |name: &str| format!("x-request-id: {name}\r\nx-client: {name}\r\n");
+    let slow = world.send("print", "GET", "/wait?secret=1", &named("slow"));
+    let quick = world.ask("print", "GET", "/go", &named("quick"));
+    assert_eq!(quick.body, "unnamed");
+    let mut text = String::new();
+    { slow }.read_to_string(&mut text).unwrap();
+    send_signal(Signal::SIGTERM, world.launcher.id());
+    let mut printed = String::new();
+    let output = world.launcher.stdout.as_mut().unwrap();
+    output.read_to_string(&mut printed).unwrap();
+    let of = |name: &str| -> Vec<FunctionLine<'_>> {
+        let lines = printed.lines().map(FunctionLine::parse);
+        lines
+            .filter(|line| match line {
+                FunctionLine::Begun { request, .. } | FunctionLine::Ended { request, .. } => {
+                    *request == name
+                }
+                FunctionLine::Printed { request, .. } => request.unwrap_or("-") == name,
+            })
+            .collect()
+    };
+    for (name, path) in [("slow", "/wait"), ("quick", "/go")] {
+        let said = |text: &str| FunctionLine::Printed {
+            request: Some(name),
+            is_warning: false,
+            text: text.to_owned().leak(),
+        };
+        let lines = of(name);
+        let begun = FunctionLine::Begun {
+            request: name,
+            method: "GET",
+            host: "site.test",
+            path,
+        };
+        let begun_by = format!("begun by {name}, ended");
+        assert_eq!(lines[..3], [begun, said(&begun_by), said("(x) 200 1ms")]);
+        let ended = |line: &&FunctionLine<'_>| {
+            matches!(
+                line,
+                FunctionLine::Ended {
+                    status: Some(200),
+                    ..
+                }
+            )
+        };
+        assert_eq!(lines.iter().filter(ended).count(), 1, "{printed}");
+        assert!(lines.contains(&said("without end")), "{printed}");
+        assert_eq!(lines.len(), 5, "{printed}");
+    }
+    let outside = of("-");
+    let loaded = FunctionLine::Printed {
+        request: None,
+        is_warning: false,
+        text: "loaded",
+    };
+    assert_eq!(outside, [loaded], "{printed}");
 }

@@ -4,10 +4,12 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
+use http::Method;
 use serde_json::{Value, json};
 use windlass::demo::WAIT_LIMIT;
 
 use crate::vercel::Site;
+use crate::world::until_some;
 
 /// Functions of the site: their paths and their code.
 const FUNCTIONS: &[(&str, &str)] = &[
@@ -22,6 +24,15 @@ const FUNCTIONS: &[(&str, &str)] = &[
     (
         "api/break",
         "module.exports = (req, res) => { if (req.query.now) process.exit(3); res.send('whole'); };",
+    ),
+    (
+        "api/print",
+        "console.log('loaded');
+         module.exports = (req, res) => {
+           console.log(`asked by ${req.query.by}`);
+           console.error('something is odd');
+           res.status(418).send('printed');
+         };",
     ),
     (
         "api/parts",
@@ -214,5 +225,88 @@ fn a_function_that_breaks_says_so_and_answers_again() {
     let code = broken.header("x-vercel-error");
     assert_eq!(code, Some("FUNCTION_INVOCATION_FAILED"), "{}", broken.head);
     assert_eq!(get(&site, "/api/break").body, "whole");
+    site.world.end();
+}
+
+#[test]
+fn what_functions_print_is_shown_with_its_request() {
+    let site = Site::new();
+    let one = deploy(&site, &json!({}));
+    let two = deploy(&site, &json!({}));
+    let id = |deployment: &Value| deployment["id"].as_str().expect("an id").to_owned();
+    let host = two["url"].as_str().expect("a host");
+    let asked = finish(begin(router(&site), host, "/api/print?by=anna"));
+    assert_eq!(asked.status, 418);
+    let row = until_some("the request in the history", || {
+        let path = format!(
+            "/api/logs/request-logs?projectId=shop&deploymentId={}",
+            id(&two)
+        );
+        let answer = site.api.get(&path).expect("rows");
+        assert_eq!(answer["hasMoreRows"], false);
+        let rows = answer["rows"].as_array().expect("rows").clone();
+        let is_whole = |row: &Value| {
+            row["statusCode"] == 418 && row["logs"].as_array().map(Vec::len) == Some(2)
+        };
+        rows.into_iter().find(is_whole)
+    });
+    for (field, value) in [
+        ("requestMethod", json!("GET")),
+        ("requestPath", json!("/api/print")),
+        ("deploymentId", json!(id(&two))),
+        ("domain", json!(host)),
+        ("environment", json!("preview")),
+        ("events", row["events"].clone()),
+    ] {
+        assert_eq!(row[field], value, "{row:#}");
+    }
+    let mut said: Vec<_> = row["logs"].as_array().expect("lines").clone();
+    said.sort_by_key(|line| line["level"].to_string());
+    assert_eq!(said[0]["level"], "error");
+    assert_eq!(said[0]["message"], "something is odd");
+    assert_eq!(said[1]["message"], "asked by anna");
+    let path = format!(
+        "/api/logs/request-logs?projectId=shop&deploymentId={}",
+        id(&one)
+    );
+    let other = site.api.get(&path).expect("rows");
+    assert_eq!(other["rows"], json!([]), "nobody asked the other one");
+    // The same, line by line and by pages.
+    let question = |cursor: Option<&Value>| {
+        json!({
+            "event": "vercel.log",
+            "scope": {"ownerId": "", "projectIds": [two["projectId"]]},
+            "timeRange": {"start": "2020-01-01T00:00:00.000Z", "end": "2200-01-01T00:00:00.000Z"},
+            "select": ["message", "requestPath", "level"],
+            "filter": format!("(deploymentId:\"{}\") AND (requestPath:/api/print)", id(&two)),
+            "order": "desc", "limit": 1, "cursor": cursor,
+        })
+    };
+    let mut messages = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = site
+            .api
+            .post("/v1/observability/events", &question(cursor.as_ref()));
+        let page = page.expect("events");
+        let events = page["events"].as_array().expect("events").clone();
+        messages.extend(events.iter().map(|event| event["message"].clone()));
+        if page["pagination"]["hasMore"] == false {
+            break;
+        }
+        cursor = Some(page["pagination"]["nextCursor"].clone());
+    }
+    messages.sort_by_key(ToString::to_string);
+    assert_eq!(messages, ["asked by anna", "something is odd"]);
+    let refused = site.api.call(
+        Method::POST,
+        "/v1/observability/events",
+        Some(
+            &json!({"event": "vercel.proxy_response", "scope": {"projectIds": ["shop"]},
+            "timeRange": {"start": "2020-01-01T00:00:00Z", "end": "2200-01-01T00:00:00Z"}}),
+        ),
+        &[],
+    );
+    assert_eq!(refused.expect("an answer").status, 400);
     site.world.end();
 }
