@@ -129,6 +129,9 @@ pub struct AppSettings {
     /// Whether a build that succeeds opens the release that it was created with.
     #[serde(default = "default_releases_built")]
     pub releases_built: bool,
+    /// Whether answers say which version gave them while visitors are divided.
+    #[serde(default)]
+    pub names_versions: bool,
 }
 
 fn default_idle_limit_ms() -> u64 {
@@ -151,6 +154,7 @@ impl Default for AppSettings {
             sessions_roam: false,
             idle_limit_ms: limits::IDLE_LIMIT_MS,
             releases_built: true,
+            names_versions: false,
         }
     }
 }

@@ -107,6 +107,8 @@ pub enum InFlightConflict {
     AssignArtifact,
     /// Taking away the version that a cancel would restore.
     WithdrawBase,
+    /// Another release that is not to wait for its turn.
+    Release,
 }
 
 /// Which limit of an organization.

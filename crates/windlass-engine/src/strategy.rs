@@ -53,6 +53,9 @@ pub enum StageGate {
     Manual,
     /// Time passes, milliseconds.
     Timer(u64),
+    /// Time passes, milliseconds, in which the share rises evenly from that of the stage before,
+    /// one percent after the other.
+    Shift(u64),
 }
 
 impl From<StageGate> for Gate {
@@ -60,9 +63,34 @@ impl From<StageGate> for Gate {
         match gate {
             StageGate::Automatic => Self::Automatic,
             StageGate::Manual => Self::Manual,
-            StageGate::Timer(span_ms) => Self::Timer(span_ms),
+            StageGate::Timer(span_ms) | StageGate::Shift(span_ms) => Self::Timer(span_ms),
         }
     }
+}
+
+/// The steps of stages, in order: the index of its stage beside each.
+pub fn steps_of_stages(stages: &[Stage]) -> Vec<(usize, Stage)> {
+    let mut steps = Vec::with_capacity(stages.len());
+    let mut before = 0_u8;
+    for (index, stage) in stages.iter().enumerate() {
+        match stage.gate {
+            StageGate::Shift(span_ms) if stage.percent > before => {
+                let parts = u64::from(stage.percent - before);
+                steps.extend((before + 1..=stage.percent).map(|percent| {
+                    let is_last = percent == stage.percent;
+                    let rest_ms = if is_last { span_ms % parts } else { 0 };
+                    let gate = StageGate::Timer(span_ms / parts + rest_ms);
+                    (index, Stage { percent, gate })
+                }));
+            }
+            StageGate::Shift(_)
+            | StageGate::Automatic
+            | StageGate::Manual
+            | StageGate::Timer(_) => steps.push((index, *stage)),
+        }
+        before = stage.percent;
+    }
+    steps
 }
 
 impl Strategy {
@@ -225,7 +253,8 @@ pub fn compile(strategy: &Strategy, parts: &Parts) -> Vec<Step> {
             Weight::Share(0),
         )),
         Strategy::Stages(stages) => {
-            steps.extend(stages.iter().map(|stage| stage_step(&parts.routed, *stage)));
+            let stages = steps_of_stages(stages).into_iter();
+            steps.extend(stages.map(|(_, stage)| stage_step(&parts.routed, stage)));
         }
         Strategy::Rolling { .. } | Strategy::Recreate | Strategy::Instant => {}
     }
@@ -440,6 +469,32 @@ mod tests {
         assert_eq!(steps[0].weight, Weight::ByStepTotal);
         assert_eq!(steps[0].gate, Gate::Manual);
         assert_eq!(steps[1].gate, Gate::Automatic);
+    }
+
+    #[test]
+    fn a_shift_rises_by_percents_and_takes_as_long_as_it_says() {
+        let stage = |percent, gate| Stage { percent, gate };
+        let stages = [
+            stage(2, StageGate::Manual),
+            stage(5, StageGate::Shift(1_000)),
+            stage(100, StageGate::Automatic),
+        ];
+        let steps = steps_of_stages(&stages);
+        let timer = StageGate::Timer;
+        assert_eq!(
+            steps,
+            [
+                (0, stages[0]),
+                (1, stage(3, timer(333))),
+                (1, stage(4, timer(333))),
+                (1, stage(5, timer(334))),
+                (2, stages[2]),
+            ]
+        );
+        let from_nothing = steps_of_stages(&[stage(1, StageGate::Shift(7)), stages[2]]);
+        assert_eq!(from_nothing[0], (0, stage(1, timer(7))));
+        let parts = Parts::default();
+        assert_eq!(compile(&Strategy::Stages(stages.to_vec()), &parts).len(), 5);
     }
 
     #[test]

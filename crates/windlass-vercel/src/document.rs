@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use windlass_engine::records::AppRecord;
 
+use crate::rolling_releases::Config;
+
 /// Of a project.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "snake_case")]
@@ -11,6 +13,8 @@ pub(crate) struct Document {
     pub(crate) settings: Settings,
     /// Its environment variables, oldest first.
     pub(crate) env: Vec<Variable>,
+    /// How its releases go to production; `None` = all at once.
+    pub(crate) rolling_release: Option<Config>,
 }
 
 /// Settings of a project, named as on the wire: a deployment keeps them as they were.

@@ -23,6 +23,7 @@ mod place;
 mod projects;
 mod promotions;
 mod query;
+mod rolling_releases;
 mod runtime_logs;
 pub mod server;
 mod teams;

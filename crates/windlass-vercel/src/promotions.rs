@@ -4,7 +4,8 @@
 //! read from the newest such release, which is written before the answer.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use windlass_control::history::{ReleaseDetail, ReleaseRecord};
 use windlass_engine::id::{BuildId, ReleaseId};
 use windlass_engine::release::Outcome;
 use windlass_engine::strategy::Strategy;
+use windlass_wire::cancel_headers;
 
 use crate::auth::Authenticated;
 use crate::body::Ignored;
@@ -23,11 +25,15 @@ use crate::deployments::detail::Target;
 use crate::deployments::find::{self, Found};
 use crate::deployments::state::{ReadyState, Traffic};
 use crate::deployments::view::{Shown, Surroundings};
+use crate::document::Document;
 use crate::error::{ApiError, ApiResult};
+use crate::once::Attempt;
 use crate::path::{Params, Version};
 use crate::place;
-use crate::projects::view::production_hosts;
+use crate::projects::view::{production_hosts, releases};
 use crate::query::Pairs;
+use crate::rolling_releases;
+use crate::rolling_releases::rollout::Rollout;
 use crate::server::VercelState;
 
 /// The version whose list of aliases has texts where the others have objects.
@@ -80,36 +86,106 @@ impl Kind {
     }
 }
 
-impl AliasRequest {
-    /// That of a release, if it is such a move.
-    pub(crate) fn of(record: &ReleaseRecord) -> Option<Self> {
-        serde_json::from_value(record.detail.options.clone()).ok()
+/// A move of the hosts of a project, as far as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Move {
+    request: AliasRequest,
+    status: &'static str,
+    /// The rolling release that it ended.
+    rollout: Option<ReleaseId>,
+}
+
+impl Move {
+    /// What a release moved; `None` for one that a deployment opened by itself and that did not
+    /// take the hosts by stages.
+    fn of(record: &ReleaseRecord) -> Option<Self> {
+        let release = &record.release;
+        if let Some(ended) = Rollout::of(record).and_then(|rollout| Self::of_ended(&rollout)) {
+            return Some(ended);
+        }
+        let request: AliasRequest = serde_json::from_value(record.detail.options.clone()).ok()?;
+        let status = match release.outcome() {
+            Some(Outcome::Deployed) => "succeeded",
+            Some(Outcome::Superseded { .. }) => "skipped",
+            Some(Outcome::Canceled(_) | Outcome::Failed(_)) => "failed",
+            None => "in-progress",
+        };
+        Some(Self {
+            request,
+            status,
+            rollout: None,
+        })
     }
-}
 
-/// The newest move among releases, newest first, on the wire.
-pub(crate) fn last_request(releases: &[ReleaseRecord]) -> Value {
-    let found = releases
-        .iter()
-        .find_map(|record| Some((record, AliasRequest::of(record)?)));
-    let Some((record, request)) = found else {
-        return Value::Null;
-    };
-    json!({
-        "fromDeploymentId": request.from,
-        "toDeploymentId": request.to,
-        "jobStatus": status(record),
-        "requestedAt": request.at,
-        "type": request.kind.as_str(),
-    })
-}
+    /// A rolling release that was completed moved forward when that happened, one that was aborted
+    /// moved back.
+    fn of_ended(rollout: &Rollout<'_>) -> Option<Self> {
+        let release = &rollout.record.release;
+        let (canary, base) = (
+            find::of_version(&release.target),
+            release.base.as_ref().map(find::of_version),
+        );
+        match (release.outcome()?, &release.restore, base) {
+            (Outcome::Deployed, _, base) => Some(Self {
+                request: AliasRequest {
+                    kind: Kind::Promote,
+                    from: base,
+                    to: canary,
+                    at: release.status_changed_at.0,
+                    description: None,
+                },
+                status: "succeeded",
+                rollout: None,
+            }),
+            (Outcome::Canceled(_), Some(restore), Some(base)) => Some(Self {
+                request: AliasRequest {
+                    kind: Kind::Rollback,
+                    from: Some(canary),
+                    to: base,
+                    at: restore.at.0,
+                    description: restore.reason.clone(),
+                },
+                status: if restore.safe {
+                    "succeeded"
+                } else {
+                    "in-progress"
+                },
+                rollout: Some(release.id.clone()),
+            }),
+            (Outcome::Canceled(_) | Outcome::Superseded { .. } | Outcome::Failed(_), ..) => None,
+        }
+    }
 
-fn status(record: &ReleaseRecord) -> &'static str {
-    match record.release.outcome() {
-        Some(Outcome::Deployed) => "succeeded",
-        Some(Outcome::Superseded { .. }) => "skipped",
-        Some(Outcome::Canceled(_) | Outcome::Failed(_)) => "failed",
-        None => "in-progress",
+    /// The newest of a project, whose releases come newest first.
+    pub(crate) fn newest(releases: &[ReleaseRecord]) -> Option<Self> {
+        let moves = releases.iter().rev().filter_map(Self::of);
+        moves.max_by_key(|it| it.request.at)
+    }
+
+    /// Why the project was rolled back, if it was.
+    pub(crate) fn rollback_description(&self) -> Value {
+        match self.request.kind {
+            Kind::Promote => Value::Null,
+            Kind::Rollback => json!({
+                "description": self.request.description.clone().unwrap_or_default(),
+                "createdAt": self.request.at,
+            }),
+        }
+    }
+
+    /// What clients that wait for it read.
+    pub(crate) fn to_wire(&self) -> Value {
+        let mut wire = json!({
+            "fromDeploymentId": self.request.from,
+            "toDeploymentId": self.request.to,
+            "jobStatus": self.status,
+            "requestedAt": self.request.at,
+            "type": self.request.kind.as_str(),
+        });
+        if let Some(rollout) = &self.rollout {
+            wire["fromRollingReleaseId"] = json!(rollout);
+        }
+        wire
     }
 }
 
@@ -118,9 +194,10 @@ async fn promote(
     caller: Authenticated,
     query: Pairs,
     params: Params,
+    call: (Method, Uri, HeaderMap),
     body: Ignored,
-) -> ApiResult<(StatusCode, Json<Value>)> {
-    go(state, caller, query, params, body, Kind::Promote).await
+) -> ApiResult<Response> {
+    go(state, caller, query, params, call, body, Kind::Promote).await
 }
 
 async fn rollback(
@@ -128,9 +205,10 @@ async fn rollback(
     caller: Authenticated,
     query: Pairs,
     params: Params,
+    call: (Method, Uri, HeaderMap),
     body: Ignored,
-) -> ApiResult<(StatusCode, Json<Value>)> {
-    go(state, caller, query, params, body, Kind::Rollback).await
+) -> ApiResult<Response> {
+    go(state, caller, query, params, call, body, Kind::Rollback).await
 }
 
 async fn go(
@@ -138,48 +216,95 @@ async fn go(
     caller: Authenticated,
     query: Pairs,
     params: Params,
+    (method, uri, headers): (Method, Uri, HeaderMap),
     _: Ignored,
     kind: Kind,
-) -> ApiResult<(StatusCode, Json<Value>)> {
+) -> ApiResult<Response> {
+    let attempt = Attempt::of(&caller, &method, &uri, &[]);
     let place = place::project(&state, &caller, &query, params.get("project")).await?;
     place.require_operate()?;
+    let reason = cancel_headers::reason(&headers)?;
     let found = find::deployment(&state, &caller, &query, params.get("deployment")).await?;
     if found.place.app.id != place.app.id {
         return Err(ApiError::not_found("Deployment"));
     }
+    if attempt.repeated(&state)?.is_some() {
+        return Ok(accepted(&attempt, StatusCode::CREATED));
+    }
     let serving = find::serving(&state, &place.app.id)?;
-    check(
-        &state,
-        &found,
-        kind,
-        serving.as_ref() == Some(&found.detail.revision),
-    )
-    .await?;
+    let description = query.text("description").map(str::to_owned).or(reason);
     let request = AliasRequest {
         kind,
         from: serving.as_ref().map(find::of_version),
         to: found.record.id.clone(),
         at: clock::wall().0,
-        description: query.text("description").map(str::to_owned),
+        description: description.clone(),
     };
     let word = kind.as_str();
     let data = json!({"deployment": found.record.id, "from": request.from});
-    let extra = place.audit(&caller, &format!("audit.app.{word}"), data);
+    let mut extra = place.audit(&caller, &format!("audit.app.{word}"), data);
+    extra.once = Some(attempt.makes(&found.record.id));
+    let releases = releases(&state, &place.app).await?;
+    let version = &found.detail.revision;
+    let serves = serving.as_ref() == Some(version);
+    // Of a rolling release the new one is promoted to the end, or all go back to the current one.
+    if kind == Kind::Promote
+        && let Some(active) = rolling_releases::active(&releases)
+        && active.record.release.target == *version
+    {
+        let id = &active.record.release.id;
+        let who = caller.caller();
+        let done = state
+            .control
+            .complete_deployment(id, description, &who, extra);
+        return match done.await {
+            Ok(_) | Err(Error::Repeated { .. }) => Ok(accepted(&attempt, StatusCode::CREATED)),
+            Err(error) => Err(error.into()),
+        };
+    }
+    if kind == Kind::Rollback
+        && serves
+        && let Some(id) = rolling_releases::abortable(&releases)
+    {
+        let safe = rolling_releases::cancel(&state, &caller, &id, description, extra).await?;
+        let mut response = accepted(&attempt, StatusCode::CREATED);
+        response.headers_mut().extend(safe);
+        return Ok(response);
+    }
+    check(&state, &found, kind, serves).await?;
+    let config = Document::of(&place.app).rolling_release;
+    let strategy = match kind {
+        Kind::Rollback => Strategy::Instant,
+        Kind::Promote => {
+            let is_active = rolling_releases::active(&releases).is_some();
+            rolling_releases::strategy(config.as_ref(), serving.is_some(), is_active)
+        }
+    };
     let release = SiteRelease {
         app: place.app.id.clone(),
         release: ReleaseId::new(uuid::Uuid::new_v4().to_string()),
-        revision: found.detail.revision.clone(),
-        strategy: Strategy::Instant,
+        revision: version.clone(),
+        strategy,
         // Who went back does not want the next deployment to undo that.
         releases_built: Some(kind == Kind::Promote),
+        may_wait: true,
         detail: ReleaseDetail {
             options: serde_json::to_value(&request).map_err(Error::internal)?,
             is_rollback: kind == Kind::Rollback,
             ..ReleaseDetail::default()
         },
     };
-    state.control.release_site(release, extra).await?;
-    Ok((StatusCode::CREATED, Json(json!({}))))
+    match state.control.release_site(release, extra).await {
+        Ok(record) if rolling_releases::rollout::waits(&record.release) => {
+            Ok(accepted(&attempt, StatusCode::ACCEPTED))
+        }
+        Ok(_) | Err(Error::Repeated { .. }) => Ok(accepted(&attempt, StatusCode::CREATED)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn accepted(attempt: &Attempt, status: StatusCode) -> Response {
+    attempt.tracked((status, Json(json!({}))).into_response())
 }
 
 /// Refuses what can't be moved to.
@@ -205,6 +330,10 @@ async fn check(state: &VercelState, found: &Found, kind: Kind, serves: bool) -> 
                  Create a production deployment from it"
             )))
         }
+        Kind::Rollback if shown.traffic() == Traffic::Rolling => Err(ApiError::conflict(format!(
+            "The deployment {id} is being rolled out: complete its rolling release, or roll back \
+             to the current deployment to abort it"
+        ))),
         Kind::Rollback if shown.traffic() != Traffic::Promoted => Err(ApiError::unprocessable(
             format!("The deployment {id} was never in production"),
         )),
@@ -222,12 +351,12 @@ async fn aliases(
 ) -> ApiResult<Json<Value>> {
     let place = place::project(&state, &caller, &query, params.get("project")).await?;
     let only_failed = query.switch("failedOnly")?;
-    let releases = crate::projects::view::releases(&state, &place.app).await?;
-    let newest = releases
-        .iter()
-        .find_map(|record| Some((status(record), AliasRequest::of(record)?)));
+    let releases = releases(&state, &place.app).await?;
+    let newest = Move::newest(&releases);
     let mut aliases = Vec::new();
-    if let Some((status, request)) = newest
+    if let Some(Move {
+        status, request, ..
+    }) = newest
         && (!only_failed || status == "failed")
     {
         let as_text = version.is_some_and(|Extension(version)| version == TEXT_VERSION);

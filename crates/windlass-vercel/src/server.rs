@@ -76,6 +76,7 @@ fn resources() -> Router<VercelState> {
         .merge(crate::files::routes())
         .merge(crate::deployments::routes())
         .merge(crate::promotions::routes())
+        .merge(crate::rolling_releases::routes())
         .merge(crate::aliases::routes())
         .merge(crate::runtime_logs::routes())
 }

@@ -75,6 +75,7 @@ impl From<Rejection> for ApiError {
                 InFlightConflict::WithdrawBase => {
                     "Cannot delete what a deployment in flight may fall back on."
                 }
+                InFlightConflict::Release => "Another deployment is in flight.",
                 InFlightConflict::AssignArtifact => {
                     "Unable to assign current droplet while the app has a deployment in progress. \
                      Wait for the deployment to complete or cancel it."

@@ -6,12 +6,14 @@ use windlass_engine::id::ReleaseId;
 use windlass_engine::input::Input;
 use windlass_engine::records::AppRecord;
 use windlass_engine::rejection::Rejection;
+use windlass_engine::release::ReleaseState;
 use windlass_engine::time::Timestamp;
 use windlass_store::NewEvent;
 
 use super::{Caller, recorded};
 use crate::clock;
-use crate::control::{Control, Extra};
+use crate::commit::apply;
+use crate::control::{Control, Extra, put_audit};
 use crate::error::Error;
 use crate::history::ReleaseRecord;
 
@@ -29,10 +31,29 @@ impl Control {
         extra: Extra,
     ) -> Result<ReleaseRecord, Error> {
         let input = Input::ContinueRelease(id.clone());
-        self.go_on(id, input, reason, caller, extra).await
+        self.go_on(id, None, input, reason, caller, extra).await
     }
 
-    /// Takes a deployment by stages to its last stage at once.
+    /// The same, only if it stands at this step: who saw it there does not open the gate of
+    /// another.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when it is not paused there, [`Error::NotFound`].
+    pub async fn continue_deployment_from(
+        &self,
+        id: &ReleaseId,
+        step: usize,
+        reason: Option<String>,
+        caller: &Caller,
+        extra: Extra,
+    ) -> Result<ReleaseRecord, Error> {
+        let input = Input::ContinueRelease(id.clone());
+        self.go_on(id, Some(step), input, reason, caller, extra)
+            .await
+    }
+
+    /// Takes a deployment by stages to its last stage at once. When this returns it is in force in
+    /// the router.
     ///
     /// # Errors
     /// [`Error::Rejected`] when it does not move by stages, [`Error::NotFound`].
@@ -44,12 +65,13 @@ impl Control {
         extra: Extra,
     ) -> Result<ReleaseRecord, Error> {
         let input = Input::CompleteRelease(id.clone());
-        self.go_on(id, input, reason, caller, extra).await
+        self.go_on(id, None, input, reason, caller, extra).await
     }
 
     async fn go_on(
         &self,
         id: &ReleaseId,
+        from_step: Option<usize>,
         input: Input,
         reason: Option<String>,
         caller: &Caller,
@@ -59,15 +81,33 @@ impl Control {
         let own = id.clone();
         let app = record.app.clone();
         let caller = caller.clone();
+        let settings = self.commit_settings().clone();
+        let (control, in_force) = (self.clone(), matches!(input, Input::CompleteRelease(_)));
         let done = self
-            .commit_with(&record.app, input, extra, move |tx, _| {
+            .write(move |tx| {
+                control.claim(tx, extra.once.as_ref())?;
+                if let Some(step) = from_step {
+                    let state = recorded(tx, &own)?.release.state;
+                    if state != (ReleaseState::Paused { step }) {
+                        return Err(Rejection::NotContinuable { state }.into());
+                    }
+                }
+                let committed = apply(tx, &app, &input, Some(&settings))?;
+                put_audit(tx, extra.audit)?;
                 let mut event = order(&own, &caller, reason.as_deref(), clock::wall());
                 event.organization = tx.get::<AppRecord>(&app)?.map(|record| record.organization);
                 event.app = Some(app);
                 tx.append_event(&event)?;
-                recorded(tx, &own)
+                Ok((committed, recorded(tx, &own)?))
             })
             .await;
+        if let Ok((committed, _)) = &done {
+            if in_force {
+                self.act_in_force(committed).await;
+            } else {
+                self.act(committed);
+            }
+        }
         match done {
             Ok((_, record)) => Ok(record),
             Err(Error::Rejected(Rejection::UnknownRelease(_))) => {

@@ -8,11 +8,12 @@ use windlass_engine::build::AwaitedChecks;
 use windlass_engine::id::{AppId, BuildId, ReleaseId, RevisionId};
 use windlass_engine::input::{CreateBuildCommand, DeployCommand, IfStopped, Input, Observation};
 use windlass_engine::records::{AppRecord, BuildRecord, Route, SecretValue, WantedHost};
-use windlass_engine::rejection::Rejection;
+use windlass_engine::rejection::{InFlightConflict, Rejection};
+use windlass_engine::release::Release;
 use windlass_engine::strategy::Strategy;
 use windlass_store::{Column, Filter, Tx};
 
-use super::apps::live_app;
+use super::apps::{live_app, put_app};
 use super::builds::{note_cancel, put_new_build};
 use super::{Caller, recorded};
 use crate::clock;
@@ -50,9 +51,14 @@ pub struct SiteRelease {
     pub strategy: Strategy,
     /// Whether builds that succeed move the app again; `None` = as before.
     pub releases_built: Option<bool>,
+    /// Whether it may wait for its turn; else it is refused while another one moves by stages.
+    pub may_wait: bool,
     /// What only the dialect needs.
     pub detail: ReleaseDetail,
 }
+
+/// A change of the record of an app.
+pub type ChangeRecord = Box<dyn FnOnce(&mut AppRecord) + Send>;
 
 impl Control {
     /// Creates a deployment: the build and its own hosts, all of it or nothing.
@@ -117,6 +123,10 @@ impl Control {
                 if !state.published.contains_key(&new.revision) {
                     return Err(Rejection::UnknownRevision(new.revision).into());
                 }
+                if !new.may_wait && state.in_flight().is_some_and(moves_by_stages) {
+                    let what = InFlightConflict::Release;
+                    return Err(Rejection::ReleaseInFlight { what }.into());
+                }
                 if let Some(releases_built) = new.releases_built {
                     let input = Input::Configure(AppSettings {
                         releases_built,
@@ -156,6 +166,41 @@ impl Control {
             ..state.settings
         });
         self.commit(app, input).await.map(|_| ())
+    }
+
+    /// Changes the record of an app, and whether answers name their version while visitors are
+    /// divided, in one commit.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn change_site(
+        &self,
+        app: &AppId,
+        change: ChangeRecord,
+        names_versions: bool,
+        extra: Extra,
+    ) -> Result<AppRecord, Error> {
+        let settings = self.commit_settings().clone();
+        let (control, app) = (self.clone(), app.clone());
+        let (committed, record) = self
+            .write(move |tx| {
+                control.claim(tx, extra.once.as_ref())?;
+                put_audit(tx, extra.audit)?;
+                let mut record = live_app(tx, &app)?;
+                let row = tx.app_state(&app)?.ok_or(Error::NotFound { what: "app" })?;
+                let input = Input::Configure(AppSettings {
+                    names_versions,
+                    ..read_state(&row)?.settings
+                });
+                let committed = apply(tx, &app, &input, Some(&settings))?;
+                change(&mut record);
+                record.stamps.updated_at = clock::wall();
+                put_app(tx, &record)?;
+                Ok((committed, record))
+            })
+            .await?;
+        self.act(&committed);
+        Ok(record)
     }
 
     /// Takes a deployment away: its build ends, its version, its hosts and what runs of it go.
@@ -246,6 +291,10 @@ impl Control {
             .and_then(|it| it.release.as_ref());
         Ok(release.map_or(AwaitedChecks::None, |release| release.checks))
     }
+}
+
+fn moves_by_stages(release: &Release) -> bool {
+    matches!(release.strategy, Strategy::Stages(_))
 }
 
 /// What the end of a version committed.

@@ -18,6 +18,8 @@ use crate::run_name::RunName;
 
 /// Cookie that pins a client to an instance.
 const STICKY_COOKIES: [&str; 1] = ["JSESSIONID"];
+/// Header of answers that names the version which gave them, where an app asks for it.
+const VERSION_HEADER: &str = "x-windlass-version";
 /// Longest hold of a request whose instance is being started, milliseconds.
 const ON_DEMAND_HOLD_MS: u32 = 30_000;
 /// Requests that one version may hold.
@@ -60,7 +62,7 @@ fn split(state: &AppState) -> Split {
     match state.governing() {
         Some(release) if matches!(release.strategy, Strategy::Stages(_)) => Split::Visitors {
             rollout: release.id.to_string(),
-            header: None,
+            header: (state.settings.names_versions).then(|| VERSION_HEADER.to_owned()),
         },
         Some(_) | None => Split::Requests,
     }

@@ -210,6 +210,7 @@ fn move_to(release: &str, number: u32, strategy: Strategy) -> SiteRelease {
         revision: format!("v{number}").into(),
         strategy,
         releases_built: None,
+        may_wait: true,
         detail: ReleaseDetail::default(),
     }
 }

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::rejection::Rejection;
 use crate::release::{Deadline, Outcome, Release, ReleaseState};
 use crate::revision::Revision;
-use crate::strategy::{Gate, Parts, Sizes, Strategy, compile};
+use crate::strategy::{Gate, Parts, Sizes, Strategy, compile, steps_of_stages};
 
 /// What a release restores if it is canceled.
 pub(super) struct Base {
@@ -533,7 +533,9 @@ impl Work {
 fn check_sizes(command: &DeployCommand) -> Result<(), Rejection> {
     let steps = match &command.strategy {
         Strategy::Canary { weights, .. } => weights.len(),
-        Strategy::Stages(stages) => stages.len(),
+        // Each rises to its share by whole percents at most.
+        Strategy::Stages(stages) if stages.len() > limits::STEPS_MAX => stages.len(),
+        Strategy::Stages(stages) => steps_of_stages(stages).len(),
         Strategy::Rolling { .. } | Strategy::Recreate | Strategy::BlueGreen | Strategy::Instant => {
             1
         }

@@ -35,6 +35,7 @@ use crate::once::{self, Attempt};
 use crate::place::{self, Place, Team, slug};
 use crate::projects::{self, view::production_hosts};
 use crate::query::Pairs;
+use crate::rolling_releases::Config;
 use crate::server::VercelState;
 use crate::{host, ids};
 
@@ -247,7 +248,10 @@ async fn submit(
         configuration: Box::new(configuration::configuration(sealed.names)),
         release: release.map(|release| OnBuiltRelease {
             release,
-            strategy: Strategy::Instant,
+            strategy: document
+                .rolling_release
+                .as_ref()
+                .map_or(Strategy::Instant, Config::strategy),
             checks: AwaitedChecks::None,
         }),
     });

@@ -8,6 +8,7 @@ use windlass_engine::release::Outcome;
 use windlass_engine::strategy::Strategy;
 
 use super::detail::Detail;
+use crate::rolling_releases::rollout::{self, Rollout};
 
 /// The state of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,9 +113,7 @@ impl Traffic {
                 .filter(|it| it.release.target == detail.revision)
         };
         let is_rolling = |it: &ReleaseRecord| {
-            !it.release.is_finalized()
-                && !it.release.is_restoring()
-                && matches!(it.release.strategy, Strategy::Stages(_))
+            Rollout::of(it).is_some_and(|rollout| rollout.state() == rollout::State::Active)
         };
         if own().any(is_rolling) {
             return Self::Rolling;

@@ -12,7 +12,8 @@ use crate::deployments::view::{Shown, Surroundings};
 use crate::document::Document;
 use crate::error::ApiResult;
 use crate::ids;
-use crate::promotions::{AliasRequest, Kind, last_request};
+use crate::promotions::Move;
+use crate::rolling_releases::config_of;
 use crate::server::VercelState;
 
 /// Most hosts that a project is shown with.
@@ -39,7 +40,7 @@ pub(crate) async fn project(
         }
         None => None,
     };
-    let releases = releases(state, app).await?;
+    let last_move = Move::newest(&releases(state, app).await?);
     let hosts = production_hosts(state, app).await?;
     let aliases: Vec<Value> = hosts
         .iter()
@@ -67,8 +68,9 @@ pub(crate) async fn project(
             None => json!({}),
         },
         "latestDeployments": production.iter().collect::<Vec<_>>(),
-        "lastAliasRequest": last_request(&releases),
-        "rollbackDescription": rollback_description(&releases),
+        "lastAliasRequest": last_move.as_ref().map_or(Value::Null, Move::to_wire),
+        "rollingRelease": config_of(&document),
+        "rollbackDescription": last_move.as_ref().map_or(Value::Null, Move::rollback_description),
         // After a rollback new deployments stay away from production until one is promoted.
         "autoAssignCustomDomains": document.settings.auto_assign_custom_domains
             && engine.is_none_or(|engine| engine.settings.releases_built),
@@ -104,18 +106,6 @@ pub(crate) async fn releases(
         .list_releases(&Visibility::All, question)
         .await?;
     Ok(found.rows)
-}
-
-/// Why the project was rolled back, while that is its newest move.
-fn rollback_description(releases: &[ReleaseRecord]) -> Value {
-    let newest = releases.iter().find_map(AliasRequest::of);
-    match newest {
-        Some(request) if request.kind == Kind::Rollback => json!({
-            "description": request.description.unwrap_or_default(),
-            "createdAt": request.at,
-        }),
-        Some(_) | None => Value::Null,
-    }
 }
 
 /// Hosts that lead to what the project itself runs, oldest first.

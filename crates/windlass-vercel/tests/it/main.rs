@@ -13,4 +13,5 @@ mod files;
 mod identity;
 mod projects;
 mod promotions;
+mod rolling_releases;
 mod world;
