@@ -1,8 +1,9 @@
 //! Staging runs: how one is started, and what is taken in when it has ended.
 
 mod source;
+mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -15,7 +16,7 @@ use windlass_engine::records::{
     AppRecord, Artifact, ArtifactState, BuildRecord, BuildRecordState, Metadata, Stamps,
 };
 use windlass_runtime::{Command, LaunchSpec, ProcessSpec, RunKind};
-use windlass_store::{Column, Filter, ReleaseRow, TaskRow, Tx};
+use windlass_store::{ReleaseRow, TaskRow, Tx};
 
 use crate::archive::ArchiveLimits;
 use crate::blobs::Digest;
@@ -255,29 +256,6 @@ impl Control {
             }
             Ok(Err(error)) => Err(("StagingError".to_owned(), error.to_string())),
             Err(error) => Err(("StagingError".to_owned(), error.to_string())),
-        }
-    }
-
-    /// Looks again at every app whose build waits for a slot.
-    pub(crate) async fn wake_waiting_builds(&self) {
-        let open = self.store().read(|reader| {
-            let staging = Filter::is(Column::State, "staging");
-            Ok::<_, Error>(reader.all::<BuildRecord>(vec![staging])?)
-        });
-        let apps: BTreeSet<AppId> = match open {
-            Ok(open) => open.into_iter().map(|build| build.app).collect(),
-            Err(error) => {
-                tracing::warn!("waiting builds were not looked at: {error}");
-                return;
-            }
-        };
-        for app in apps {
-            match self.tick(&app).await {
-                Ok(_) | Err(Error::NotFound { .. }) => {}
-                Err(error) => {
-                    tracing::warn!(app.id = %app, "a waiting build was not looked at: {error}");
-                }
-            }
         }
     }
 

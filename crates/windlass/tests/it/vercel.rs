@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use windlass::demo::api::{Answer, Api};
 use windlass::demo::census::Seen;
 
+mod queue;
+
 use crate::world::{World, ask, until, until_gone, until_some};
 
 /// A Windlass and a client of its Vercel API.
@@ -17,7 +19,10 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let world = World::new();
+        Self::of(World::new())
+    }
+
+    fn of(world: World) -> Self {
         let env = &world.platform.env;
         let api = Api::new(
             &env["WINDLASS_VERCEL_API"],
@@ -32,11 +37,22 @@ impl Site {
 
     /// Creates a deployment of files; its id.
     pub(crate) fn deploy(&self, query: &str, files: &[(&str, &str)], more: &Value) -> String {
+        self.deploy_to("shop", query, files, more)
+    }
+
+    /// Creates a deployment of a project; its id.
+    fn deploy_to(
+        &self,
+        project: &str,
+        query: &str,
+        files: &[(&str, &str)],
+        more: &Value,
+    ) -> String {
         let files: Vec<Value> = files
             .iter()
             .map(|(name, content)| json!({"file": name, "data": content}))
             .collect();
-        let mut body = json!({"name": "shop", "files": files, "source": "cli"});
+        let mut body = json!({"name": project, "files": files, "source": "cli"});
         if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
             body.extend(more.clone());
         }
