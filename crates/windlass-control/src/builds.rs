@@ -1,5 +1,6 @@
 //! Staging runs: how one is started, and what is taken in when it has ended.
 
+mod fetching;
 mod source;
 mod waiting;
 
@@ -13,7 +14,8 @@ use windlass_engine::id::{AppId, BuildId, ComponentName, ReleaseId, TaskId};
 use windlass_engine::instance::{ExitReason, RunExit};
 use windlass_engine::limits::BUILD_GRACE_MS;
 use windlass_engine::records::{
-    AppRecord, Artifact, ArtifactState, BuildRecord, BuildRecordState, Metadata, Stamps,
+    AppRecord, Artifact, ArtifactState, BuildCancel, BuildRecord, BuildRecordState, Metadata,
+    Stamps,
 };
 use windlass_runtime::{Command, LaunchSpec, ProcessSpec, RunKind};
 use windlass_store::{ReleaseRow, TaskRow, Tx};
@@ -26,7 +28,7 @@ use crate::error::Error;
 use crate::launch::{Common, Run, limits};
 use crate::run_name::RunName;
 use crate::staging::{
-    BuildOutputPlan, CollectError, SitePlan, StagedDroplet, StagingRequest, collect,
+    BuildOutputPlan, CollectError, FailureId, SitePlan, StagedDroplet, StagingRequest, collect,
     fetched_commit, prepare,
 };
 
@@ -191,7 +193,7 @@ impl Control {
             | ExitReason::TimeLimit
             | ExitReason::Stopped
             | ExitReason::LaunchFailed
-            | ExitReason::Lost => Err((failure_id(exit.reason).to_owned(), exit.describe())),
+            | ExitReason::Lost => Err(failed(failure_id(exit.reason), exit.describe())),
         };
         let commit = self.fetched_commit(&row, name).await;
         let (outcome, artifact) = match (staged, build) {
@@ -200,7 +202,7 @@ impl Control {
                 Some(artifact_record(&row, &build, &droplet, commit.clone())),
             ),
             (Ok(_), None) => (BuildOutcome::Canceled, None),
-            (Err((id, text)), _) => (BuildOutcome::Failed { id, text }, None),
+            (Err(outcome), _) => (outcome, None),
         };
         let cache = artifact.as_ref().and_then(|(_, cache)| *cache);
         let artifact = artifact.map(|(artifact, _)| artifact);
@@ -239,23 +241,29 @@ impl Control {
         state: &AppState,
         build: &Build,
         droplet: StagedDroplet,
-    ) -> Result<StagedDroplet, (String, String)> {
+    ) -> Result<StagedDroplet, BuildOutcome> {
         let unpacked = self.unpack_built(state, &build.artifact, droplet.digest);
         match unpacked.await {
             Ok(()) => Ok(droplet),
-            Err(error) => Err(("StagingError".to_owned(), error.to_string())),
+            Err(error) => Err(failed("StagingError", error.to_string())),
         }
     }
 
-    async fn collect(&self, run: &str) -> Result<StagedDroplet, (String, String)> {
+    /// What a run left; else how its build ends.
+    async fn collect(&self, run: &str) -> Result<StagedDroplet, BuildOutcome> {
         let (blobs, run_dir) = (self.blobs().clone(), self.run_dir(run));
         match tokio::task::spawn_blocking(move || collect(&blobs, &run_dir)).await {
             Ok(Ok(droplet)) => Ok(droplet),
-            Ok(Err(CollectError::Failed(failure))) => {
-                Err((failure.id.as_str().to_owned(), failure.message))
+            Ok(Err(CollectError::Failed(failure))) if failure.id == FailureId::NothingToBuild => {
+                Err(BuildOutcome::Skipped {
+                    text: failure.message,
+                })
             }
-            Ok(Err(error)) => Err(("StagingError".to_owned(), error.to_string())),
-            Err(error) => Err(("StagingError".to_owned(), error.to_string())),
+            Ok(Err(CollectError::Failed(failure))) => {
+                Err(failed(failure.id.as_str(), failure.message))
+            }
+            Ok(Err(error)) => Err(failed("StagingError", error.to_string())),
+            Err(error) => Err(failed("StagingError", error.to_string())),
         }
     }
 
@@ -279,8 +287,7 @@ impl Control {
 fn build_output(row: &BuildRecord) -> Option<BuildOutputPlan> {
     let settings = &row.settings;
     Some(BuildOutputPlan {
-        // A fetched source is that directory already.
-        root: settings.source_dir.clone().filter(|_| row.git.is_none()),
+        root: settings.source_dir.clone(),
         output_dir: settings.output_dir.clone(),
         settings: settings.build_output.clone()?,
     })
@@ -294,6 +301,13 @@ pub(crate) fn cache_key(app: &AppId, component: Option<&ComponentName>) -> Strin
     match component {
         None => format!("{CACHES}{app}"),
         Some(component) => format!("{CACHES}{app}/{component}"),
+    }
+}
+
+fn failed(id: &str, text: String) -> BuildOutcome {
+    BuildOutcome::Failed {
+        id: id.to_owned(),
+        text,
     }
 }
 
@@ -400,7 +414,20 @@ pub(crate) fn settle_record(
         BuildOutcome::Failed { id, text } => BuildRecordState::Failed {
             error: format!("{id} - {text}"),
         },
-        BuildOutcome::Canceled | BuildOutcome::Superseded => BuildRecordState::Canceled,
+        BuildOutcome::Skipped { text } => BuildRecordState::Skipped {
+            reason: text.clone(),
+        },
+        BuildOutcome::Canceled => BuildRecordState::Canceled,
+        BuildOutcome::Superseded => {
+            let newer = build.canceled_by.as_deref().unwrap_or_default();
+            row.canceled.get_or_insert(BuildCancel {
+                by: "windlass".to_owned(),
+                client: None,
+                reason: Some(format!("a newer one of its branch took its place: {newer}")),
+                at: wall,
+            });
+            BuildRecordState::Canceled
+        }
     };
     row.stamps.updated_at = wall;
     tx.put(&row)?;

@@ -28,7 +28,9 @@ use tokio::sync::Semaphore;
 pub use address::{AddressRefusal, AddressRules};
 pub use branch::{check_branch, check_commit};
 pub use fetch::{FetchLimits, FetchPlan};
-pub(crate) use fetch::{fetch, source_directory};
+#[cfg(test)]
+pub(crate) use fetch::{commit_line, fetch_line};
+pub(crate) use fetch::{fetch, is_commit_line, is_fetch_line, source_directory};
 pub use remote::Remote;
 pub use ssh_bridge::ssh_bridge_main;
 pub use url::{Scheme, SourceUrl, UrlError};
@@ -269,14 +271,29 @@ impl Sources {
     /// # Errors
     /// [`SourceError::Repository`].
     pub fn clone_url(&self, provider: Provider, repository: &str) -> Result<String, SourceError> {
-        if !is_repository(repository) {
-            return Err(SourceError::Repository(repository.to_owned()));
-        }
         let base = match provider {
             Provider::GitHub => &self.settings.github_url,
             Provider::GitLab => &self.settings.gitlab_url,
             Provider::Bitbucket => &self.settings.bitbucket_url,
         };
+        self.below(base, repository)
+    }
+
+    /// The address of `owner/name` at a host of somebody's own.
+    ///
+    /// # Errors
+    /// [`SourceError::Repository`], [`SourceError::Url`], [`SourceError::Address`].
+    pub fn clone_url_at(&self, host: &str, repository: &str) -> Result<String, SourceError> {
+        if host.contains('/') {
+            return Err(UrlError::Host.into());
+        }
+        self.below(&format!("https://{host}"), repository)
+    }
+
+    fn below(&self, base: &str, repository: &str) -> Result<String, SourceError> {
+        if !is_repository(repository) {
+            return Err(SourceError::Repository(repository.to_owned()));
+        }
         let name = repository.strip_suffix(".git").unwrap_or(repository);
         let url = format!("{}/{name}.git", base.trim_end_matches('/'));
         self.check_url(&url)?;
@@ -362,6 +379,13 @@ mod tests {
             url(Provider::GitLab, "group/sub/name.git").unwrap(),
             "https://gitlab.com/group/sub/name.git"
         );
+        assert_eq!(
+            sources.clone_url_at("git.example.org:8443", "a/b").unwrap(),
+            "https://git.example.org:8443/a/b.git"
+        );
+        for bad in ["", "a b", "a/b", "user@host", "169.254.169.254"] {
+            assert!(sources.clone_url_at(bad, "a/b").is_err(), "{bad}");
+        }
         for bad in [
             "name", "/name", "a//b", "../b", "a/-b", "a b/c", "a/b?x", "a/b#",
         ] {

@@ -315,6 +315,26 @@ pub async fn open_with(
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Internal`].
 pub async fn end_build(control: &Control, id: &BuildId, built: bool) -> Result<(), Error> {
+    let outcome = if built {
+        BuildOutcome::Built
+    } else {
+        BuildOutcome::Failed {
+            id: "StagingError".to_owned(),
+            text: "the build command ended with status 1".to_owned(),
+        }
+    };
+    end_build_as(control, id, outcome).await
+}
+
+/// Ends a build with this outcome.
+///
+/// # Errors
+/// As [`end_build`].
+pub async fn end_build_as(
+    control: &Control,
+    id: &BuildId,
+    outcome: BuildOutcome,
+) -> Result<(), Error> {
     let row = control
         .find_build(id)?
         .ok_or(Error::NotFound { what: "build" })?;
@@ -327,7 +347,7 @@ pub async fn end_build(control: &Control, id: &BuildId, built: bool) -> Result<(
         .find(|build| build.id == *id)
         .ok_or(Error::NotFound { what: "build" })?
         .clone();
-    let (outcome, artifact) = if built {
+    let artifact = if outcome == BuildOutcome::Built {
         let blob = control
             .blobs()
             .put(&empty_droplet().map_err(Error::internal)?)
@@ -348,13 +368,9 @@ pub async fn end_build(control: &Control, id: &BuildId, built: bool) -> Result<(
             metadata: Metadata::default(),
             stamps: Stamps::default(),
         };
-        (BuildOutcome::Built, Some(artifact))
+        Some(artifact)
     } else {
-        let failed = BuildOutcome::Failed {
-            id: "StagingError".to_owned(),
-            text: "the build command ended with status 1".to_owned(),
-        };
-        (failed, None)
+        None
     };
     let (own, wall) = (id.clone(), crate::clock::wall());
     control

@@ -31,6 +31,9 @@ pub struct Build {
     pub deadline: Deadline,
     /// Whether it belongs to releases only: then it ends with the last that waits for it.
     pub for_releases: bool,
+    /// Whether, while it is queued, a newer one of its branch that gives way too takes its place.
+    #[serde(default)]
+    pub gives_way: bool,
     /// Who canceled it, and why.
     pub canceled_by: Option<String>,
     /// Creation, wall.
@@ -94,7 +97,7 @@ pub enum BuildSource {
     Git {
         /// Address.
         url: String,
-        /// Branch; a queued build gives way to a newer one of its branch.
+        /// Branch.
         branch: String,
         /// Commit, once it is known.
         commit: Option<String>,
@@ -131,6 +134,11 @@ pub enum BuildOutcome {
     Failed {
         /// Short identifier, as dialects show it.
         id: String,
+        /// Words for people.
+        text: String,
+    },
+    /// Its source says that there is nothing to build: why.
+    Skipped {
         /// Words for people.
         text: String,
     },

@@ -177,6 +177,8 @@ pub struct CreateBuildCommand {
     pub disk_mb: u64,
     /// Whether it ends with the last release that waits for it.
     pub for_releases: bool,
+    /// Whether queued ones of its branch give way to it, and it to newer ones.
+    pub gives_way: bool,
     /// What its success does.
     pub on_built: Option<OnBuilt>,
 }
@@ -191,6 +193,7 @@ impl CreateBuildCommand {
             memory_mb: 1024,
             disk_mb: 4096,
             for_releases: false,
+            gives_way: false,
             on_built: None,
         }
     }

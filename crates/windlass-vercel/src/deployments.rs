@@ -29,17 +29,20 @@ use crate::server::VercelState;
 pub(crate) const COMPONENT: &str = "site";
 
 mod builds;
+mod commit;
 mod configuration;
 mod create;
 pub(crate) mod detail;
 mod events;
 pub(crate) mod find;
+pub(crate) mod git;
+mod hosts;
 mod order;
+mod origin;
 mod source;
 pub(crate) mod state;
 pub(crate) mod view;
 
-use detail::Detail;
 use find::Found;
 use state::{Aliases, ReadyState};
 use view::{Shown, Surroundings};
@@ -82,7 +85,7 @@ impl<'a> Wanted<'a> {
         let states = query.words("state");
         if let Some(unknown) = states.iter().find(|word| {
             let known = ReadyState::ALL.iter().any(|state| state.as_str() == **word);
-            !known && !matches!(**word, "INITIALIZING" | "BLOCKED" | "DELETED")
+            !known && !matches!(**word, "BLOCKED" | "DELETED")
         }) {
             return Err(ApiError::bad_request(format!(
                 "Invalid query parameter: `state` has no value {:?}",
@@ -102,11 +105,12 @@ impl<'a> Wanted<'a> {
         })
     }
 
-    fn fits(&self, detail: &Detail, item: &Value) -> bool {
-        let has =
-            |name: &str, value: &str| detail.meta.get(name).is_some_and(|known| known == value);
+    fn fits(&self, found: &Found, item: &Value) -> bool {
+        let detail = &found.detail;
+        let meta = view::meta(&found.record, detail);
+        let has = |name: &str, value: &str| meta.get(name).is_some_and(|known| known == value);
         let ends_with = |suffix: &str, value: &str| {
-            let mut meta = detail.meta.iter();
+            let mut meta = meta.iter();
             meta.any(|(name, known)| name.ends_with(suffix) && known == value)
         };
         let state = item["state"].as_str().unwrap_or_default();
@@ -171,7 +175,7 @@ async fn list(
             continue;
         };
         let item = Shown::new(&found, around).to_item();
-        if wanted.fits(&found.detail, &item) {
+        if wanted.fits(&found, &item) {
             items.push((record, item));
         }
         // One more than fits says that there is a next page.
@@ -268,11 +272,15 @@ fn not_cancelable(found: &Found, shown: &Shown<'_>) -> ApiError {
         }
         (ReadyState::Canceled, _) => match &found.record.canceled {
             Some(cancel) => format!("it was canceled at {}", cancel.at.0),
-            None => "it is over".to_owned(),
+            None => "there was nothing to build".to_owned(),
         },
-        (ReadyState::Queued | ReadyState::Building | ReadyState::Error, _) => {
-            "it is over".to_owned()
-        }
+        (
+            ReadyState::Queued
+            | ReadyState::Initializing
+            | ReadyState::Building
+            | ReadyState::Error,
+            _,
+        ) => "it is over".to_owned(),
     };
     ApiError::bad_request(format!(
         "The deployment {id} is {word} and can no longer be canceled; {instead}"

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use windlass_engine::records::AppRecord;
 
+use crate::deployments::git::Kind;
 use crate::rolling_releases::Config;
 
 /// Of a project.
@@ -15,6 +16,23 @@ pub(crate) struct Document {
     pub(crate) env: Vec<Variable>,
     /// How its releases go to production; `None` = all at once.
     pub(crate) rolling_release: Option<Config>,
+    /// The repository that it is connected to.
+    pub(crate) link: Option<Link>,
+}
+
+/// A repository that deployments of a project come from, where they name none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Link {
+    /// Whose host it lies on.
+    pub(crate) kind: Kind,
+    /// Owner, organization or groups.
+    pub(crate) owner: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// The branch that is meant where none is named.
+    pub(crate) production_branch: String,
+    /// When it was connected, ms.
+    pub(crate) created_at: i64,
 }
 
 /// Settings of a project, named as on the wire: a deployment keeps them as they were.
@@ -25,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) framework: Option<String>,
     /// Command that builds.
     pub(crate) build_command: Option<String>,
+    /// Command whose success says that nothing is to be built.
+    pub(crate) command_for_ignoring_build_step: Option<String>,
     /// Command of a developer's machine.
     pub(crate) dev_command: Option<String>,
     /// Command that installs what the build needs.
@@ -50,6 +70,7 @@ impl Default for Settings {
         Self {
             framework: None,
             build_command: None,
+            command_for_ignoring_build_step: None,
             dev_command: None,
             install_command: None,
             output_directory: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use windlass_control::Extra;
@@ -27,6 +27,7 @@ use crate::query::Pairs;
 use crate::server::VercelState;
 use crate::{env, host, ids};
 
+mod link;
 mod settings;
 pub(crate) mod view;
 
@@ -47,6 +48,10 @@ pub(crate) fn routes() -> Router<VercelState> {
         .route(
             "/projects/{project}/custom-environments",
             get(custom_environments),
+        )
+        .route(
+            "/projects/{project}/link",
+            post(link::connect).delete(link::disconnect),
         )
 }
 
@@ -109,6 +114,11 @@ async fn create(
     if let Some(variables) = object.remove("environmentVariables") {
         document.env = env::of_new_project(&state, &caller, &variables)?;
     }
+    document.link = match object.remove("gitRepository") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(repository)) => Some(link::read(&state, &repository)?),
+        Some(_) => return Err(body::kind("gitRepository", "an object")),
+    };
     document.settings.take(&object)?;
     let app = create_in(&state, &caller, &team, &id, name, &document).await?;
     Ok(Json(view::project(&state, &caller, &app).await?))

@@ -4,6 +4,8 @@
 //! them moves at a time, the newest that came meanwhile waits behind it; who goes back to what ran
 //! before aborts it.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
@@ -245,7 +247,7 @@ fn brief(state: &VercelState, caller: &Authenticated, version: &RevisionId) -> A
         "target": detail.target.as_wire(),
         "source": detail.source,
         "createdAt": record.stamps.created_at.0,
-        "readyState": ReadyState::of(record, None).as_str(),
+        "readyState": ReadyState::of(record, None, &BTreeSet::new()).as_str(),
         "readyStateAt": record.stamps.updated_at.0,
     }))
 }
@@ -397,7 +399,7 @@ fn startable(act: &Act, found: &Found) -> ApiResult<Config> {
             "The rolling release of {target} is active: complete or abort it first"
         )));
     }
-    let ready = ReadyState::of(&found.record, None);
+    let ready = ReadyState::of(&found.record, None, &BTreeSet::new());
     if ready != ReadyState::Ready {
         return Err(ApiError::unprocessable(format!(
             "The deployment {id} is not READY"

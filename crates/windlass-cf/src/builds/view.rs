@@ -25,7 +25,9 @@ pub(crate) fn state_word(state: &BuildRecordState) -> &'static str {
     match state {
         BuildRecordState::Staging => "STAGING",
         BuildRecordState::Staged { .. } => "STAGED",
-        BuildRecordState::Failed { .. } | BuildRecordState::Canceled => "FAILED",
+        BuildRecordState::Failed { .. }
+        | BuildRecordState::Skipped { .. }
+        | BuildRecordState::Canceled => "FAILED",
     }
 }
 
@@ -36,6 +38,7 @@ pub(crate) fn build(urls: &Urls, build: &BuildRecord, creator: &Creator) -> Valu
         BuildRecordState::Staging => (None, None),
         BuildRecordState::Staged { artifact } => (None, Some(artifact)),
         BuildRecordState::Failed { error } => (Some(error.as_str()), None),
+        BuildRecordState::Skipped { reason } => (Some(reason.as_str()), None),
         BuildRecordState::Canceled => (Some(CANCELED), None),
     };
     let mut links = json!({

@@ -29,6 +29,8 @@ impl Control {
                 branch,
                 commit,
             } => {
+                // A site may need what lies beside its own directory.
+                let whole = row.settings.build_output.is_some();
                 let known = row.git.as_ref().and_then(|git| git.commit.clone());
                 let sources = &self.settings().sources;
                 let program = std::env::current_exe().map_err(Error::internal)?;
@@ -38,7 +40,7 @@ impl Control {
                     url: url.clone(),
                     branch: branch.clone(),
                     commit: commit.clone().or(known),
-                    source_dir: row.settings.source_dir.clone(),
+                    source_dir: row.settings.source_dir.clone().filter(|_| !whole),
                     addresses: sources.addresses,
                     limits: FetchLimits {
                         time_s: sources.fetch_time_limit_s,

@@ -127,6 +127,9 @@ fn not_cancelable(record: &BuildRecord) -> Error {
             id: "StagingError".to_owned(),
             text: error.clone(),
         },
+        BuildRecordState::Skipped { reason } => BuildOutcome::Skipped {
+            text: reason.clone(),
+        },
         BuildRecordState::Canceled => BuildOutcome::Canceled,
         BuildRecordState::Staging => return Rejection::UnknownBuild(record.id.clone()).into(),
     };

@@ -25,6 +25,9 @@ const ARCHIVE_WORDS_BYTES: u64 = 16 * 1024;
 const REFERENCE: &str = "refs/windlass/source";
 /// All files, as they are: nothing is left out, filled in or converted.
 const ATTRIBUTES: &str = "* -export-ignore -export-subst -filter -ident -working-tree-encoding\n";
+/// Beginnings of lines that say how far a fetch is.
+const FETCHING: &str = "-----> Fetching ";
+const COMMIT: &str = "       commit ";
 const MIB: u64 = 1024 * 1024;
 
 /// What is to be fetched: part of the plan of a build.
@@ -77,14 +80,35 @@ pub(crate) fn fetch(
         repository: scratch.to_path_buf(),
         deadline: Instant::now() + Duration::from_secs(plan.limits.time_s),
     };
-    say(&format!("-----> Fetching {} of {}", plan.branch, plan.url));
+    say(&fetch_line(&plan.branch, &plan.url));
     fetching.make_repository()?;
     fetching.follow_redirects(say)?;
     let commit = fetching.commit()?;
-    say(&format!("       commit {commit}"));
+    say(&commit_line(&commit));
     fetching.unpack(&commit, &directory, app)?;
     fs::remove_dir_all(scratch).map_err(SourceError::io("remove the fetched repository"))?;
     Ok(commit)
+}
+
+/// The first line that a fetch says.
+pub(crate) fn fetch_line(branch: &str, url: &str) -> String {
+    format!("{FETCHING}{branch} of {url}")
+}
+
+/// Whether a line is the first of a fetch.
+pub(crate) fn is_fetch_line(line: &str) -> bool {
+    line.starts_with(FETCHING)
+}
+
+/// The line with which a fetch says that everything is there.
+pub(crate) fn commit_line(commit: &str) -> String {
+    format!("{COMMIT}{commit}")
+}
+
+/// Whether a line is that one. The other end can't say it: its lines are marked.
+pub(crate) fn is_commit_line(line: &str) -> bool {
+    line.strip_prefix(COMMIT)
+        .is_some_and(|commit| check_commit(commit.trim_end()).is_ok())
 }
 
 /// The directory without what means nothing; empty for the repository itself.

@@ -91,6 +91,9 @@ pub enum FailureId {
     /// A buildpack's release failed or is not readable.
     #[serde(rename = "BuildpackReleaseFailed")]
     BuildpackReleaseFailed,
+    /// The source says that there is nothing to build.
+    #[serde(rename = "NothingToBuild")]
+    NothingToBuild,
     /// Anything else.
     #[serde(rename = "StagingError")]
     StagingError,
@@ -103,6 +106,7 @@ impl FailureId {
             Self::NoAppDetected => "NoAppDetectedError",
             Self::BuildpackCompileFailed => "BuildpackCompileFailed",
             Self::BuildpackReleaseFailed => "BuildpackReleaseFailed",
+            Self::NothingToBuild => "NothingToBuild",
             Self::StagingError => "StagingError",
         }
     }
@@ -178,7 +182,7 @@ impl LifecycleFailure {
             FailureId::NoAppDetected => 222,
             FailureId::BuildpackCompileFailed => 223,
             FailureId::BuildpackReleaseFailed => 224,
-            FailureId::StagingError => 1,
+            FailureId::NothingToBuild | FailureId::StagingError => 1,
         }
     }
 

@@ -85,6 +85,7 @@ async fn a_build_that_waits_for_a_slot_goes_on_after_a_crash() {
         memory_mb: 64,
         disk_mb: 64,
         for_releases: false,
+        gives_way: false,
         on_built: None,
     };
     let record = BuildRecord {

@@ -114,6 +114,7 @@ fn deployment(number: u32, strategy: Option<Strategy>) -> NewSiteDeployment {
             memory_mb: 64,
             disk_mb: 64,
             for_releases: false,
+            gives_way: false,
             on_built: Some(OnBuilt {
                 revision: format!("v{number}").into(),
                 configuration: Box::new(configuration),
@@ -319,6 +320,29 @@ async fn a_canceled_build_says_who_and_why_and_publishes_nothing() {
             Rejection::BuildNotCancelable { .. }
         ))
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queued_build_of_a_branch_gives_way_and_names_the_newer_one() {
+    let world = publishing(1).await;
+    for number in [1, 2, 3] {
+        let mut new = deployment(number, None);
+        new.build.source = BuildSource::Git {
+            url: "https://git.example.test/a/b.git".to_owned(),
+            branch: "main".to_owned(),
+            commit: None,
+        };
+        new.build.gives_way = true;
+        let created = world.control.create_site_deployment(new, Extra::default());
+        created.await.expect("a deployment");
+    }
+    assert_eq!(build(&world, 1).state, BuildRecordState::Staging);
+    let left_out = build(&world, 2);
+    assert_eq!(left_out.state, BuildRecordState::Canceled);
+    let cancel = left_out.canceled.expect("how it was canceled");
+    assert_eq!(cancel.by, "windlass");
+    assert!(cancel.reason.is_some_and(|reason| reason.ends_with("b3")));
+    assert_eq!(build(&world, 3).state, BuildRecordState::Staging);
 }
 
 #[tokio::test(flavor = "multi_thread")]

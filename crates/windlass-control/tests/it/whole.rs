@@ -282,6 +282,7 @@ async fn new_build(world: &World, id: &str) -> NewBuild {
             memory_mb: 64,
             disk_mb: 64,
             for_releases: true,
+            gives_way: false,
             on_built: None,
         },
         record: BuildRecord {

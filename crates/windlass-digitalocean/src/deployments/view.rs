@@ -242,7 +242,10 @@ impl Shown {
                 Leaf::Pending
             }
             Some((_, BuildRecordState::Staged { .. })) => Leaf::Done,
-            Some((_, BuildRecordState::Failed { error })) => Leaf::Failed(build_failure(error)),
+            Some((
+                _,
+                BuildRecordState::Failed { error } | BuildRecordState::Skipped { reason: error },
+            )) => Leaf::Failed(build_failure(error)),
             Some((id, BuildRecordState::Staging)) if self.begun.contains(id) => Leaf::Running,
             // The record is gone with its retention; it was built if anything was deployed.
             None if marks.built_at.is_some() => Leaf::Done,

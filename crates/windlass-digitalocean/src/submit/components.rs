@@ -367,7 +367,9 @@ fn choose(
         artifact: artifact.clone(),
         memory_mb: BUILD_MEMORY_MB,
         disk_mb: BUILD_DISK_MB,
+        // What releases wait for ends with them: one may have a build per component.
         for_releases: true,
+        gives_way: false,
         on_built: None,
     };
     Ok(Chosen {

@@ -53,6 +53,7 @@ pub(crate) fn components(
                     .map(|artifact| artifact.id),
                 BuildRecordState::Staging
                 | BuildRecordState::Failed { .. }
+                | BuildRecordState::Skipped { .. }
                 | BuildRecordState::Canceled => None,
             };
             found.insert(component.name, Previous { build, artifact });

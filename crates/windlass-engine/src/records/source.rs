@@ -118,6 +118,11 @@ pub enum BuildRecordState {
         /// Why, for people.
         error: String,
     },
+    /// Its source says that there was nothing to build: why.
+    Skipped {
+        /// Why, for people.
+        reason: String,
+    },
     /// Was canceled.
     Canceled,
 }

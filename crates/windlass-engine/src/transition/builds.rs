@@ -47,8 +47,8 @@ impl Work {
             // The same input once more.
             return Ok(());
         }
-        if !command.for_releases {
-            self.supersede_queued(&command.source);
+        if command.gives_way {
+            self.supersede_queued(&command.build, &command.source);
         }
         let build = Build {
             id: command.build.clone(),
@@ -61,6 +61,7 @@ impl Work {
             restarted: false,
             deadline: Deadline::Off,
             for_releases: command.for_releases,
+            gives_way: command.gives_way,
             canceled_by: None,
             created_at: self.now.wall,
             updated_at: self.now.wall,
@@ -145,6 +146,7 @@ impl Work {
         let (kind, text) = match &ended {
             BuildOutcome::Built => ("built", "the artifact is there".to_owned()),
             BuildOutcome::Failed { text, .. } => ("failed", text.clone()),
+            BuildOutcome::Skipped { text } => ("skipped", text.clone()),
             BuildOutcome::Canceled => ("canceled", "the build was canceled".to_owned()),
             BuildOutcome::Superseded => ("superseded", "a newer build took its place".to_owned()),
         };
@@ -240,7 +242,7 @@ impl Work {
     }
 
     /// Of queued builds of one git branch only the newest is worth its slot.
-    fn supersede_queued(&mut self, source: &BuildSource) {
+    fn supersede_queued(&mut self, newer: &BuildId, source: &BuildSource) {
         let BuildSource::Git { url, branch, .. } = source else {
             return;
         };
@@ -249,16 +251,15 @@ impl Work {
             .builds
             .iter()
             .filter(|build| {
-                // What releases wait for ends with them: one may have a build per component.
                 build.state == BuildState::Queued
-                    && !build.for_releases
+                    && build.gives_way
                     && matches!(&build.source, BuildSource::Git { url: other, branch: b, .. }
                         if other == url && b == branch)
             })
             .map(|build| build.id.clone())
             .collect();
         for id in older {
-            self.end_build(&id, BuildOutcome::Superseded, "engine");
+            self.end_build(&id, BuildOutcome::Superseded, newer.as_str());
         }
     }
 

@@ -31,6 +31,7 @@ pub fn build_state(state: &BuildRecordState) -> &'static str {
         BuildRecordState::Staging => "staging",
         BuildRecordState::Staged { .. } => "staged",
         BuildRecordState::Failed { .. } => "failed",
+        BuildRecordState::Skipped { .. } => "skipped",
         BuildRecordState::Canceled => "canceled",
     }
 }

@@ -7,6 +7,7 @@ use windlass_engine::id::{ComponentName, SecretRef};
 use windlass_engine::records::SecretValue;
 
 use super::COMPONENT;
+use super::commit::Commit;
 use super::detail::Target;
 use crate::document::{Document, Settings};
 use crate::env;
@@ -29,8 +30,10 @@ pub(super) struct Told<'a> {
     pub(super) production_host: Option<&'a str>,
     /// What it is for.
     pub(super) target: Target,
-    /// The branch that it was made of.
-    pub(super) branch: Option<&'a str>,
+    /// The host of its branch.
+    pub(super) branch_host: Option<&'a str>,
+    /// The commit that it was made of.
+    pub(super) commit: &'a Commit,
 }
 
 /// Variables by name, and their encrypted values to be stored.
@@ -58,7 +61,7 @@ pub(super) fn variables(
         all.extend(system(told));
     }
     let environment = told.target.environment();
-    for variable in env::in_force(&document.env, environment, told.branch) {
+    for variable in env::in_force(&document.env, environment, told.commit.branch.as_deref()) {
         all.insert(variable.key.clone(), env::value(state, variable)?);
     }
     all.extend(own.clone());
@@ -82,12 +85,15 @@ fn system(told: Told<'_>) -> BTreeMap<String, String> {
     if let Some(host) = told.production_host {
         pairs.push(("VERCEL_PROJECT_PRODUCTION_URL", host));
     }
-    if let Some(branch) = told.branch {
-        pairs.push(("VERCEL_GIT_COMMIT_REF", branch));
+    if let Some(host) = told.branch_host {
+        pairs.push(("VERCEL_BRANCH_URL", host));
     }
-    pairs
+    let pairs = pairs
         .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .map(|(name, value)| (name, value.to_owned()));
+    pairs
+        .chain(told.commit.variables())
+        .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }
 

@@ -1,4 +1,4 @@
-//! `POST /deployments`: from files, or from the source of an earlier one.
+//! `POST /deployments`.
 
 use std::collections::BTreeMap;
 
@@ -10,43 +10,37 @@ use serde_json::{Map, Value, json};
 use windlass_control::commands::site::NewSiteDeployment;
 use windlass_control::error::Error;
 use windlass_control::routes::{RouteError, RouteRefusal};
-use windlass_control::source_files::SourceError;
-use windlass_control::staging::SourceFile;
 use windlass_engine::app::AppState;
 use windlass_engine::build::{AwaitedChecks, OnBuilt, OnBuiltRelease};
-use windlass_engine::id::{ArtifactId, BuildId, ComponentName, PackageId, ReleaseId, RevisionId};
+use windlass_engine::id::{ArtifactId, BuildId, ComponentName, ReleaseId, RevisionId};
 use windlass_engine::input::CreateBuildCommand;
 use windlass_engine::records::{
-    BuildOutputSettings, BuildRecord, BuildRecordState, BuildSettings, Domain, Metadata,
-    PackageState, Stamps, WantedHost,
+    BuildOutputSettings, BuildRecord, BuildRecordState, BuildSettings, Metadata, Stamps,
 };
 use windlass_engine::strategy::Strategy;
 
 use super::configuration::{self, Told};
 use super::detail::{Creator, Detail, Target};
-use super::find::{self, Found};
+use super::find;
+use super::hosts::{branch_host, own_host};
 use super::order::Order;
+use super::origin::{Asked, Origin};
 use super::{COMPONENT, source, view};
 use crate::auth::Authenticated;
 use crate::body::{self, JsonObject};
 use crate::document::{Document, Settings};
 use crate::error::{ApiError, ApiResult};
+use crate::ids;
 use crate::once::{self, Attempt};
-use crate::place::{self, Place, Team, slug};
+use crate::place::{self, Place, Team};
 use crate::projects::{self, view::production_hosts};
 use crate::query::Pairs;
 use crate::rolling_releases::Config;
 use crate::server::VercelState;
-use crate::{host, ids};
 
 /// Memory and disk of a build, MiB.
 const BUILD_MEMORY_MB: u64 = 2_048;
 const BUILD_DISK_MB: u64 = 8_192;
-/// What is built.
-enum Origin {
-    Files(Vec<SourceFile>),
-    Again(Box<Found>),
-}
 
 pub(super) async fn create(
     State(state): State<VercelState>,
@@ -61,8 +55,13 @@ pub(super) async fn create(
         return answer(&state, &caller, &id, &attempt).await;
     }
     let order = Order::read(&object, &query)?;
-    let origin = origin(&state, &caller, &query, &object).await?;
-    let (team, named) = project_named(&state, &caller, &query, &object, &origin).await?;
+    let asked = Asked::read(&state, &caller, &query, &object).await?;
+    let (team, named) = project_named(&state, &caller, &query, &object, &asked).await?;
+    let link = match &named {
+        Named::There(place) => Document::of(&place.app).link,
+        Named::New(_) => None,
+    };
+    let origin = asked.resolve(&state, link.as_ref()).await?;
     // Before anything is made: a client that still has to upload files has changed nothing.
     if let Origin::Files(files) = &origin {
         let missing = state.control.missing_files(&team.organization.id, files);
@@ -90,24 +89,6 @@ async fn answer(
     Ok(attempt.tracked(Json(wire).into_response()))
 }
 
-async fn origin(
-    state: &VercelState,
-    caller: &Authenticated,
-    query: &Pairs,
-    object: &Map<String, Value>,
-) -> ApiResult<Origin> {
-    if let Some(id) = body::text(object, "deploymentId")? {
-        let found = find::deployment(state, caller, query, &id).await?;
-        return Ok(Origin::Again(Box::new(found)));
-    }
-    match source::files(object)? {
-        Some(files) if !files.is_empty() => Ok(Origin::Files(files)),
-        Some(_) | None => Err(ApiError::bad_request(
-            "Invalid request: `files` should not be empty",
-        )),
-    }
-}
-
 /// The project that a request is for.
 enum Named {
     There(Box<Place>),
@@ -119,9 +100,9 @@ async fn project_named(
     caller: &Authenticated,
     query: &Pairs,
     object: &Map<String, Value>,
-    origin: &Origin,
+    asked: &Asked,
 ) -> ApiResult<(Team, Named)> {
-    if let Origin::Again(found) = origin {
+    if let Asked::Again { found, .. } = asked {
         let place = found.place.clone();
         let team = place::with_home(state, caller, place.organization.clone())?;
         return Ok((team, Named::There(Box::new(place))));
@@ -169,28 +150,38 @@ async fn submit(
     let control = &state.control;
     let app = &place.app;
     let document = Document::of(app);
-    let before = match &origin {
-        Origin::Again(found) => Some(&found.detail),
-        Origin::Files(_) => None,
-    };
+    let before = origin.detail_before();
     let mut settings = before.map_or(document.settings.clone(), |it| it.settings.clone());
-    let ignore_command = take_settings(&mut settings, object)?;
+    take_settings(&mut settings, object)?;
     let domain = control.tenancy().default_domain(&app.organization)?;
     let domain = domain.ok_or_else(|| ApiError::conflict("there is no domain for deployments"))?;
-    let package = package(state, caller, place, &origin).await?;
+    let made = origin.made(state, caller, place).await?;
     let engine = control.state(&app.id)?;
     let target = target(&order, before, engine.as_ref());
     let id = BuildId::new(ids::deployment());
     let own = own_host(&place.organization, &app.name, &domain);
     let full_host = format!("{}.{}", own.label, domain.name);
     let production = production_hosts(state, app).await?;
+    let commit = order
+        .commit
+        .clone()
+        .with_source(origin.git(), origin.repository());
+    let branch_host = match (&commit.branch, target) {
+        (Some(branch), Target::Preview | Target::Staging) => {
+            Some(branch_host(place, branch, &domain))
+        }
+        (_, Target::Production) | (None, _) => None,
+    };
+    let branch_full_host =
+        (branch_host.as_ref()).map(|host| format!("{}.{}", host.label, domain.name));
     let told = Told {
         id: id.as_str(),
         host: &full_host,
         project: app.id.as_str(),
         production_host: production.first().map(|route| route.full_host.as_str()),
         target,
-        branch: order.branch.as_deref(),
+        branch_host: branch_full_host.as_deref(),
+        commit: &commit,
     };
     let env = configuration::variables(state, &document, &settings, told, &order.env)?;
     let build_env = configuration::variables(state, &document, &settings, told, &order.build_env)?;
@@ -206,10 +197,7 @@ async fn submit(
         name: app.name.clone(),
         host: full_host.clone(),
         target,
-        source: match &origin {
-            Origin::Again(_) => "redeploy".to_owned(),
-            Origin::Files(_) => order.source.clone(),
-        },
+        source: origin.word(&order.source),
         creator: Creator {
             id: caller.principal.user.id.to_string(),
             name: caller.principal.user.name.clone(),
@@ -219,6 +207,11 @@ async fn submit(
             .unwrap_or_default()
             .into_iter()
             .chain(order.meta.clone())
+            .chain(
+                branch_full_host
+                    .clone()
+                    .map(|host| ("branchAlias".to_owned(), host)),
+            )
             .collect(),
         env: env.keys().cloned().collect(),
         build_env: build_env.keys().cloned().collect(),
@@ -226,55 +219,51 @@ async fn submit(
         prebuilt: order.prebuilt || before.is_some_and(|it| it.prebuilt),
         revision: revision.clone(),
         release: release.clone(),
-        of: match &origin {
-            Origin::Again(found) => Some(found.record.id.clone()),
-            Origin::Files(_) => None,
-        },
+        of: origin.before().map(|found| found.record.id.clone()),
+        git: origin.repository().cloned(),
         project_file: order
             .project_file
             .clone()
             .or_else(|| before.and_then(|it| it.project_file.clone())),
         settings,
     };
-    let mut build = CreateBuildCommand::of_package(
-        id.clone(),
-        package.clone(),
-        ArtifactId::new(uuid::Uuid::new_v4().to_string()),
-    );
-    build.memory_mb = BUILD_MEMORY_MB;
-    build.disk_mb = BUILD_DISK_MB;
-    build.on_built = Some(OnBuilt {
-        revision,
-        configuration: Box::new(configuration::configuration(sealed.names)),
-        release: release.map(|release| OnBuiltRelease {
-            release,
-            strategy: document
-                .rolling_release
-                .as_ref()
-                .map_or(Strategy::Instant, Config::strategy),
-            checks: AwaitedChecks::None,
+    let build = CreateBuildCommand {
+        build: id.clone(),
+        source: made.source(),
+        artifact: ArtifactId::new(uuid::Uuid::new_v4().to_string()),
+        memory_mb: BUILD_MEMORY_MB,
+        disk_mb: BUILD_DISK_MB,
+        for_releases: false,
+        // Files, and a repeat, are wanted as they are.
+        gives_way: matches!(origin, Origin::Git(..)),
+        on_built: Some(OnBuilt {
+            revision,
+            configuration: Box::new(configuration::configuration(sealed.names)),
+            release: release.map(|release| OnBuiltRelease {
+                release,
+                strategy: document
+                    .rolling_release
+                    .as_ref()
+                    .map_or(Strategy::Instant, Config::strategy),
+                checks: AwaitedChecks::None,
+            }),
         }),
-    });
-    let hosts = match (&order.branch, target) {
-        (Some(branch), Target::Preview | Target::Staging) => {
-            vec![branch_host(place, branch, &domain)]
-        }
-        (_, Target::Production) | (None, _) => Vec::new(),
     };
+    let (package, git) = made.parts();
     let record = BuildRecord {
         id: id.clone(),
         app: app.id.clone(),
-        package: Some(package),
-        git: None,
+        package,
+        git,
         component: Some(ComponentName::from(COMPONENT)),
-        settings: build_settings(&detail, ignore_command, sealed_build.names),
+        settings: build_settings(&detail, sealed_build.names),
         state: BuildRecordState::Staging,
         memory_mb: BUILD_MEMORY_MB,
         disk_mb: BUILD_DISK_MB,
         buildpacks: Vec::new(),
         created_by: Some(caller.principal.user.id.clone()),
         detail: Some(detail.to_value()),
-        hosts,
+        hosts: branch_host.into_iter().collect(),
         canceled: None,
         withdrawn: false,
         metadata: Metadata::default(),
@@ -305,22 +294,16 @@ fn refused(refusal: &RouteRefusal) -> ApiError {
     ApiError::conflict(format!("the host of the deployment: {refusal}"))
 }
 
-/// Takes over settings of the request. Gives the command that may end the build at once.
-fn take_settings(
-    settings: &mut Settings,
-    object: &Map<String, Value>,
-) -> ApiResult<Option<String>> {
+/// Takes over settings of the request.
+fn take_settings(settings: &mut Settings, object: &Map<String, Value>) -> ApiResult<()> {
     let mut given = match object.get("projectSettings") {
-        None | Some(Value::Null) => return Ok(None),
+        None | Some(Value::Null) => return Ok(()),
         Some(Value::Object(given)) => given.clone(),
         Some(_) => return Err(body::kind("projectSettings", "an object")),
     };
-    let ignore = body::text(&given, "commandForIgnoringBuildStep")?;
-    given.remove("commandForIgnoringBuildStep");
     // `null` there says that the client has nothing of its own to say.
     given.retain(|_, value| !value.is_null());
-    settings.take(&given)?;
-    Ok(ignore)
+    settings.take(&given)
 }
 
 /// A deployment of a project that runs nothing goes to production, unless it says otherwise.
@@ -340,76 +323,8 @@ fn target(order: &Order, before: Option<&Detail>, engine: Option<&AppState>) -> 
     }
 }
 
-async fn package(
-    state: &VercelState,
-    caller: &Authenticated,
-    place: &Place,
-    origin: &Origin,
-) -> ApiResult<PackageId> {
-    let control = &state.control;
-    match origin {
-        Origin::Again(found) => {
-            let gone =
-                || ApiError::bad_request("the source of the deployment is not there any more");
-            let id = found.record.package.clone().ok_or_else(gone)?;
-            let package = control.package(&id)?.ok_or_else(gone)?;
-            if package.state != PackageState::Ready {
-                return Err(gone());
-            }
-            Ok(id)
-        }
-        Origin::Files(files) => {
-            let actor = caller.principal.actor();
-            let made = control
-                .create_package_of_files(
-                    &actor,
-                    &place.app.id,
-                    files.clone(),
-                    Some(source::ARCHIVE),
-                )
-                .await;
-            match made {
-                Ok(package) => Ok(package.id),
-                Err(SourceError::Missing(missing)) => Err(source::missing(&missing)),
-                Err(SourceError::Other(error)) => Err(error.into()),
-            }
-        }
-    }
-}
-
-fn own_host(
-    organization: &windlass_engine::records::Organization,
-    name: &str,
-    domain: &Domain,
-) -> WantedHost {
-    wanted(
-        domain,
-        host::label(&[&host::part(name), &ids::host_part(), &slug(organization)]),
-    )
-}
-
-fn branch_host(place: &Place, branch: &str, domain: &Domain) -> WantedHost {
-    let parts = [
-        &host::part(&place.app.name),
-        "git",
-        &host::part(branch),
-        &slug(&place.organization),
-    ];
-    wanted(domain, host::label(&parts.map(AsRef::as_ref)))
-}
-
-fn wanted(domain: &Domain, label: String) -> WantedHost {
-    WantedHost {
-        domain: domain.id.clone(),
-        label,
-        component: ComponentName::from(COMPONENT),
-        metadata: Metadata::default(),
-    }
-}
-
 fn build_settings(
     detail: &Detail,
-    ignore_command: Option<String>,
     env: BTreeMap<String, windlass_engine::id::SecretRef>,
 ) -> BuildSettings {
     let settings = &detail.settings;
@@ -421,7 +336,7 @@ fn build_settings(
             prebuilt: detail.prebuilt,
             framework: settings.framework.clone(),
             install_command: settings.install_command.clone(),
-            ignore_command,
+            ignore_command: settings.command_for_ignoring_build_step.clone(),
             project: detail.project_file.clone(),
         }),
         env,

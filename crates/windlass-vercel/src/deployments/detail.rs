@@ -7,6 +7,7 @@ use serde_json::Value;
 use windlass_engine::id::{BuildId, ReleaseId, RevisionId};
 use windlass_engine::records::BuildRecord;
 
+use super::git::Repository;
 use crate::document::{Environment, Settings};
 
 /// Of a deployment. Never changes after its creation.
@@ -40,6 +41,9 @@ pub(crate) struct Detail {
     pub(crate) release: Option<ReleaseId>,
     /// The deployment that it repeats.
     pub(crate) of: Option<BuildId>,
+    /// The repository that it was made of; branch and commit stand in the record.
+    #[serde(default)]
+    pub(crate) git: Option<Repository>,
     /// Fields of the project file that came with it.
     #[serde(default)]
     pub(crate) project_file: Option<Value>,

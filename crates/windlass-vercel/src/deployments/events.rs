@@ -17,7 +17,7 @@ use windlass_engine::records::BuildRecordState;
 
 use super::find::{self, Found};
 use super::state::{Aliases, ReadyState};
-use super::view::{Shown, Surroundings};
+use super::view::{Shown, Surroundings, cancel_reason};
 use crate::auth::Authenticated;
 use crate::error::ApiResult;
 use crate::path::Params;
@@ -170,7 +170,11 @@ impl Reader {
                 events.push(last);
             }
             (_, ReadyState::Canceled) => {
-                events.push(self.event("stderr", at, "canceled", "The deployment was canceled"));
+                let text = match cancel_reason(&found.record) {
+                    Some(reason) => format!("The deployment was canceled: {reason}"),
+                    None => "The deployment was canceled".to_owned(),
+                };
+                events.push(self.event("stderr", at, "canceled", &text));
             }
             _ => {}
         }

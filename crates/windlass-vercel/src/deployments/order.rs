@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::commit::Commit;
 use super::detail::Target;
 use crate::body;
 use crate::error::{ApiError, ApiResult};
@@ -34,8 +35,8 @@ pub(super) struct Order {
     pub(super) source: String,
     /// Free pairs.
     pub(super) meta: BTreeMap<String, String>,
-    /// The branch that it was made of.
-    pub(super) branch: Option<String>,
+    /// What the client says about the commit that it was made of.
+    pub(super) commit: Commit,
     /// Variables of its functions.
     pub(super) env: BTreeMap<String, String>,
     /// Variables of its build.
@@ -54,12 +55,6 @@ impl Order {
     /// # Errors
     /// 400.
     pub(super) fn read(object: &Map<String, Value>, query: &Pairs) -> ApiResult<Self> {
-        let git = object.get("gitSource").filter(|value| !value.is_null());
-        if git.is_some() || object.get("withLatestCommit") == Some(&Value::Bool(true)) {
-            return Err(ApiError::bad_request(
-                "deployments from a git repository are not offered by this Windlass: send files",
-            ));
-        }
         let custom = body::text(object, "customEnvironmentSlugOrId")?;
         let target = match body::text(object, "target")?.or(custom).as_deref() {
             None => None,
@@ -75,12 +70,17 @@ impl Order {
         };
         let meta = meta(object)?;
         let git = object.get("gitMetadata").and_then(Value::as_object);
-        let branch = git
-            .and_then(|git| git.get("commitRef"))
-            .and_then(Value::as_str)
-            .filter(|branch| !branch.is_empty())
-            .map(str::to_owned)
-            .or_else(|| commit_ref(&meta));
+        let said = |name: &str| {
+            let text = git.and_then(|git| git.get(name)).and_then(Value::as_str);
+            text.filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let commit = Commit {
+            branch: said("commitRef").or_else(|| commit_ref(&meta)),
+            sha: said("commitSha"),
+            message: said("commitMessage"),
+            author: said("commitAuthorName"),
+            ..Commit::default()
+        };
         let build = object.get("build").and_then(Value::as_object);
         Ok(Self {
             target,
@@ -95,7 +95,7 @@ impl Order {
             prebuilt: query.switch("prebuilt")?,
             project_file: project_file(object),
             meta,
-            branch,
+            commit,
         })
     }
 }

@@ -1,8 +1,11 @@
 //! Where a deployment stands, in the words of the wire.
 
+use std::collections::BTreeSet;
+
 use windlass_control::history::ReleaseRecord;
 use windlass_engine::app::AppState;
 use windlass_engine::build::{BuildOutcome, BuildState};
+use windlass_engine::id::BuildId;
 use windlass_engine::records::{BuildRecord, BuildRecordState};
 use windlass_engine::release::Outcome;
 use windlass_engine::strategy::Strategy;
@@ -15,6 +18,8 @@ use crate::rolling_releases::rollout::{self, Rollout};
 pub(crate) enum ReadyState {
     /// Waits for a slot.
     Queued,
+    /// Its source is being fetched.
+    Initializing,
     /// Is being built.
     Building,
     /// Answers under its host.
@@ -27,8 +32,9 @@ pub(crate) enum ReadyState {
 
 impl ReadyState {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Queued,
+        Self::Initializing,
         Self::Building,
         Self::Ready,
         Self::Error,
@@ -39,6 +45,7 @@ impl ReadyState {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "QUEUED",
+            Self::Initializing => "INITIALIZING",
             Self::Building => "BUILDING",
             Self::Ready => "READY",
             Self::Error => "ERROR",
@@ -49,20 +56,25 @@ impl ReadyState {
     /// Whether nothing more comes of its build.
     pub(crate) fn is_over(self) -> bool {
         match self {
-            Self::Queued | Self::Building => false,
+            Self::Queued | Self::Initializing | Self::Building => false,
             Self::Ready | Self::Error | Self::Canceled => true,
         }
     }
 
-    /// That of a deployment. A cancel counts from its commit on.
-    pub(crate) fn of(record: &BuildRecord, app: Option<&AppState>) -> Self {
+    /// That of a deployment. A cancel counts from its commit on. `fetching` are the builds whose
+    /// source is not there yet.
+    pub(crate) fn of(
+        record: &BuildRecord,
+        app: Option<&AppState>,
+        fetching: &BTreeSet<BuildId>,
+    ) -> Self {
         if record.canceled.is_some() {
             return Self::Canceled;
         }
         match &record.state {
             BuildRecordState::Staged { .. } => return Self::Ready,
             BuildRecordState::Failed { .. } => return Self::Error,
-            BuildRecordState::Canceled => return Self::Canceled,
+            BuildRecordState::Skipped { .. } | BuildRecordState::Canceled => return Self::Canceled,
             BuildRecordState::Staging => {}
         }
         let mut builds = app.iter().flat_map(|app| &app.builds);
@@ -75,9 +87,12 @@ impl ReadyState {
                 match outcome {
                     BuildOutcome::Built => Self::Building,
                     BuildOutcome::Failed { .. } => Self::Error,
-                    BuildOutcome::Canceled | BuildOutcome::Superseded => Self::Canceled,
+                    BuildOutcome::Skipped { .. }
+                    | BuildOutcome::Canceled
+                    | BuildOutcome::Superseded => Self::Canceled,
                 }
             }
+            Some(BuildState::Running) if fetching.contains(&record.id) => Self::Initializing,
             // `None`: the record was read before the commit that ended it.
             Some(BuildState::Running) | None => Self::Building,
         }

@@ -1,11 +1,14 @@
 //! A deployment on the wire.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 use windlass_control::history::ReleaseRecord;
 use windlass_control::identity::Visibility;
 use windlass_control::listing::{Column, Filter, ListQuery, Order, Page};
 use windlass_engine::app::AppState;
 use windlass_engine::build::BuildState;
+use windlass_engine::id::BuildId;
 use windlass_engine::records::{BuildRecord, BuildRecordState, Route};
 
 use super::detail::Detail;
@@ -20,11 +23,15 @@ use crate::server::{REGION, VercelState};
 const MAX_HOSTS: u32 = 200;
 /// Most releases of a project that are looked through.
 const MAX_RELEASES: u32 = 200;
+/// Who cancels what nobody has canceled.
+const SERVER: &str = "windlass";
 
 /// What is needed to show deployments of one project.
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
     app: Option<AppState>,
+    /// Builds whose source is not there yet.
+    fetching: BTreeSet<BuildId>,
     releases: Vec<ReleaseRecord>,
     routes: Vec<Route>,
 }
@@ -40,6 +47,11 @@ impl Surroundings {
         let routes = ListQuery::filtered(own())
             .ordered(Order::ascending(Column::CreatedCommit))
             .page(Page::first(MAX_HOSTS));
+        let engine = state.control.state(app)?;
+        let fetching = match &engine {
+            Some(engine) => state.control.fetching_builds(engine).await?,
+            None => BTreeSet::new(),
+        };
         Ok(Self {
             releases: state
                 .control
@@ -51,7 +63,8 @@ impl Surroundings {
                 .list_routes(&Visibility::All, routes)
                 .await?
                 .rows,
-            app: state.control.state(app)?,
+            app: engine,
+            fetching,
         })
     }
 
@@ -97,7 +110,7 @@ impl<'a> Shown<'a> {
     /// Puts them together.
     pub(crate) fn new(found: &'a Found, around: &'a Surroundings) -> Self {
         let Found { record, detail, .. } = found;
-        let ready = ReadyState::of(record, around.app.as_ref());
+        let ready = ReadyState::of(record, around.app.as_ref(), &around.fetching);
         let mut builds = around.app.iter().flat_map(|app| &app.builds);
         let running = builds.find(|it| it.id == record.id && it.state == BuildState::Running);
         Self {
@@ -161,6 +174,7 @@ impl<'a> Shown<'a> {
                 put("buildErrorAt", record.stamps.updated_at.0.into());
             }
             BuildRecordState::Failed { .. }
+            | BuildRecordState::Skipped { .. }
             | BuildRecordState::Canceled
             | BuildRecordState::Staging => {}
         }
@@ -179,7 +193,7 @@ impl<'a> Shown<'a> {
                 "email": detail.creator.name,
             }),
         );
-        put("meta", json!(detail.meta));
+        put("meta", json!(meta(record, detail)));
         put("inspectorUrl", Value::Null);
         put("aliasError", self.alias_error());
         put(
@@ -269,11 +283,37 @@ impl<'a> Shown<'a> {
             let at = record.stamps.updated_at.0;
             wire.insert("aliasAssignedAt".to_owned(), at.into());
         }
+        if let (Some(repository), Some(git)) = (&detail.git, &record.git)
+            && let Some(source) = repository.to_wire(git)
+        {
+            wire.insert("gitSource".to_owned(), source);
+        }
         for (name, value) in why(record, self.ready) {
             wire.insert(name.to_owned(), value);
         }
         Value::Object(wire)
     }
+}
+
+/// Its free pairs, and what is known of its commit.
+pub(crate) fn meta(record: &BuildRecord, detail: &Detail) -> BTreeMap<String, String> {
+    let mut meta = detail.meta.clone();
+    if let (Some(repository), Some(git)) = (&detail.git, &record.git) {
+        meta.extend(repository.meta(git));
+    }
+    meta
+}
+
+/// Why it was canceled, in words; `None` = nobody says.
+pub(super) fn cancel_reason(record: &BuildRecord) -> Option<String> {
+    if let BuildRecordState::Skipped { reason } = &record.state {
+        return Some(reason.clone());
+    }
+    let cancel = record.canceled.as_ref()?;
+    Some(match &cancel.reason {
+        Some(reason) => format!("canceled by {}: {reason}", cancel.by),
+        None => format!("canceled by {}", cancel.by),
+    })
 }
 
 /// Why it did not come to be.
@@ -285,18 +325,28 @@ fn why(record: &BuildRecord, ready: ReadyState) -> Vec<(&'static str, Value)> {
             ("errorStep", "buildStep".into()),
         ],
         (ReadyState::Canceled, _) => {
-            let Some(cancel) = &record.canceled else {
+            let Some(text) = cancel_reason(record) else {
                 return Vec::new();
             };
-            let text = match &cancel.reason {
-                Some(reason) => format!("canceled by {}: {reason}", cancel.by),
-                None => format!("canceled by {}", cancel.by),
-            };
-            vec![("readyStateReason", text.into())]
+            let mut why = vec![("readyStateReason", text.as_str().into())];
+            // What nobody has asked for is explained where clients look for errors.
+            if record
+                .canceled
+                .as_ref()
+                .is_none_or(|cancel| cancel.by == SERVER)
+            {
+                why.push(("errorMessage", text.into()));
+            }
+            why
         }
-        (ReadyState::Queued | ReadyState::Building | ReadyState::Ready | ReadyState::Error, _) => {
-            Vec::new()
-        }
+        (
+            ReadyState::Queued
+            | ReadyState::Initializing
+            | ReadyState::Building
+            | ReadyState::Ready
+            | ReadyState::Error,
+            _,
+        ) => Vec::new(),
     }
 }
 

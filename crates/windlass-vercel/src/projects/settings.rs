@@ -31,6 +31,9 @@ impl Settings {
                 "name" => {}
                 "framework" => self.framework = text(object, name)?,
                 "buildCommand" => self.build_command = text(object, name)?,
+                "commandForIgnoringBuildStep" => {
+                    self.command_for_ignoring_build_step = text(object, name)?;
+                }
                 "devCommand" => self.dev_command = text(object, name)?,
                 "installCommand" => self.install_command = text(object, name)?,
                 "outputDirectory" => self.output_directory = directory(object, name)?,
@@ -153,7 +156,7 @@ mod tests {
         assert_eq!(take(&off), Ok(Settings::default()));
         for bad in [
             json!({"passwordProtection": {"deploymentType": "all"}}),
-            json!({"commandForIgnoringBuildStep": "exit 0"}),
+            json!({"commandForIgnoringBuildStep": ["exit 0"]}),
             json!({"serverlessFunctionRegion": "iad1"}),
             json!({"rootDirectory": "../x"}),
             json!({"outputDirectory": "/etc"}),

@@ -6,6 +6,7 @@ use windlass_control::identity::Visibility;
 use windlass_control::listing::{Column, Filter, ListQuery, Order, Page};
 use windlass_engine::records::{AppRecord, Route};
 
+use super::link;
 use crate::auth::Authenticated;
 use crate::deployments::find;
 use crate::deployments::view::{Shown, Surroundings};
@@ -76,7 +77,6 @@ pub(crate) async fn project(
             && engine.is_none_or(|engine| engine.settings.releases_built),
         "live": production.is_some(),
         "directoryListing": false,
-        "commandForIgnoringBuildStep": null,
         "serverlessFunctionRegion": null,
         "passwordProtection": null,
         "ssoProtection": null,
@@ -89,6 +89,9 @@ pub(crate) async fn project(
     });
     if let (Value::Object(wire), Value::Object(more)) = (&mut wire, more) {
         wire.extend(more);
+        if let Some(link) = &document.link {
+            wire.insert("link".to_owned(), link::to_wire(link));
+        }
     }
     Ok(wire)
 }

@@ -320,7 +320,7 @@ async fn what_can_not_be_deployed_is_refused() {
         json!({"files": null}),
         json!({"target": "moon"}),
         json!({"customEnvironmentSlugOrId": "moon"}),
-        json!({"gitSource": {"type": "github", "ref": "main"}}),
+        json!({"gitSource": {"type": "github", "org": "a", "repo": "b", "ref": "main"}}),
         json!({"meta": {"a": {}}}),
         json!({"name": "NOT A NAME"}),
         json!({"projectSettings": {"rootDirectory": "../.."}}),

@@ -10,6 +10,7 @@ mod documentation;
 mod endpoints;
 mod env;
 mod files;
+mod git;
 mod identity;
 mod projects;
 mod promotions;

@@ -13,6 +13,7 @@ use windlass_control::Control;
 use windlass_control::identity::NewUser;
 use windlass_control::tenancy::{NewDomain, NewOrganization, NewSpace};
 use windlass_control::testing::{self, TestDriver};
+use windlass_engine::build::BuildOutcome;
 use windlass_engine::id::BuildId;
 use windlass_engine::records::{Actor, AdminScope, Metadata, Quota, RoleKind};
 use windlass_vercel::server::{Settings, VercelState, router};
@@ -230,11 +231,25 @@ impl World {
 
     /// Ends the build of a deployment.
     pub(crate) async fn end_build(&self, id: &str, built: bool) {
-        self.until(id, "BUILDING", |answer| answer["readyState"] == "BUILDING")
-            .await;
+        self.until_building(id).await;
         testing::end_build(&self.control, &BuildId::from(id), built)
             .await
             .expect("the build ends");
+    }
+
+    /// Ends the build of a deployment in this way.
+    pub(crate) async fn end_build_as(&self, id: &str, outcome: BuildOutcome) {
+        self.until_building(id).await;
+        testing::end_build_as(&self.control, &BuildId::from(id), outcome)
+            .await
+            .expect("the build ends");
+    }
+
+    async fn until_building(&self, id: &str) {
+        self.until(id, "its build", |answer| {
+            answer["readyState"] == "BUILDING" || answer["readyState"] == "INITIALIZING"
+        })
+        .await;
     }
 
     /// Asks for a deployment again at each commit until it is as it should be.

@@ -70,10 +70,12 @@ impl Found {
             (BuildRecordState::Staging, Some(_)) => ("canceling", Some("canceled")),
             (BuildRecordState::Staged { .. }, _) => ("finalized", Some("built")),
             (BuildRecordState::Failed { .. }, _) => ("finalized", Some("failed")),
+            (BuildRecordState::Skipped { .. }, _) => ("finalized", Some("skipped")),
             (BuildRecordState::Canceled, _) => ("finalized", Some("canceled")),
         };
         let error = match &record.state {
             BuildRecordState::Failed { error } => Some(error),
+            BuildRecordState::Skipped { reason } => Some(reason),
             BuildRecordState::Staging
             | BuildRecordState::Staged { .. }
             | BuildRecordState::Canceled => None,

@@ -3,7 +3,6 @@
 mod across;
 mod cancel;
 mod fetch;
-mod gate;
 mod hidden;
 mod hostile;
 mod https;

@@ -17,6 +17,8 @@ mod commands;
 mod crash_points;
 mod digitalocean;
 mod functions;
+mod gate;
+mod git_deployments;
 mod keys;
 mod kills;
 mod languages;

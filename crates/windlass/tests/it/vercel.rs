@@ -19,7 +19,12 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        Self::of(World::new())
+        Self::with(&[])
+    }
+
+    /// With more flags of `windlass up`.
+    pub(crate) fn with(flags: &[&str]) -> Self {
+        Self::of(World::with(flags))
     }
 
     fn of(world: World) -> Self {

@@ -74,7 +74,8 @@ impl<'a> Commands<'a> {
         say(&format!("-----> Asking the ignored build step: {command}"));
         let ended = self.run(command).map_err(failed)?;
         if ended.success() {
-            return Err(failed(
+            return Err(LifecycleFailure::new(
+                FailureId::NothingToBuild,
                 "the command of the \"Ignored Build Step\" says that nothing is to be built",
             ));
         }

@@ -322,11 +322,6 @@ fn what_can_not_be_served_is_refused_with_its_file() {
             false,
             "`exit 3` ended with exit status: 3",
         ),
-        (
-            &[("vercel.json", r#"{"ignoreCommand":"true"}"#)],
-            false,
-            "Ignored Build Step",
-        ),
     ];
     for (files, is_prebuilt, expected) in cases {
         let plan = if *is_prebuilt {
@@ -342,6 +337,13 @@ fn what_can_not_be_served_is_refused_with_its_file() {
         .refusal();
         assert!(message.contains(expected), "{expected}: {message}");
     }
+    let ignored = Case {
+        files: &[("vercel.json", r#"{"ignoreCommand":"true"}"#)],
+        ..Case::default()
+    };
+    let ended = failure(ignored.stage(&World::new()));
+    assert_eq!(ended.id, FailureId::NothingToBuild, "{}", ended.message);
+    assert!(ended.message.contains("Ignored Build Step"));
     let settings = BuildOutputSettings {
         ignore_command: Some("exit 1".to_owned()),
         ..BuildOutputSettings::default()

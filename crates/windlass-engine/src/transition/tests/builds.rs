@@ -13,6 +13,10 @@ fn slots(slots: u32) -> World {
 }
 
 fn git(world: &mut World, id: &str, branch: &str) {
+    of_branch(world, id, branch, true);
+}
+
+fn of_branch(world: &mut World, id: &str, branch: &str, gives_way: bool) {
     let mut command =
         CreateBuildCommand::of_package(id.into(), "p".into(), format!("{id}-artifact").into());
     command.source = BuildSource::Git {
@@ -20,6 +24,7 @@ fn git(world: &mut World, id: &str, branch: &str) {
         branch: branch.to_owned(),
         commit: None,
     };
+    command.gives_way = gives_way;
     world.input(&Input::CreateBuild(command));
 }
 
@@ -80,6 +85,13 @@ fn of_a_branch_the_newest_queued_build_wins() {
     assert!(
         is(&world, "b5", &BuildState::Queued),
         "uploads are never canceled by the server"
+    );
+    of_branch(&mut world, "b7", "main", false);
+    git(&mut world, "b8", "main");
+    assert!(is(&world, "b4", &finished(BuildOutcome::Superseded)));
+    assert!(
+        is(&world, "b7", &BuildState::Queued),
+        "somebody wanted this commit, not the newest one"
     );
 }
 

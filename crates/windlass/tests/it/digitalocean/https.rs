@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use windlass_control::testing::GitServer;
 
-use super::gate;
 use super::world::{Site, push, spec};
+use crate::gate;
 use crate::world::temporary_directory;
 
 /// TLS before a git server, for `localhost`, until the test ends.

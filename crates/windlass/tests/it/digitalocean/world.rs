@@ -10,7 +10,7 @@ use windlass::demo::load::Load;
 use windlass::demo::wait_for;
 use windlass_control::testing::{GitServer, Repository};
 
-use super::gate::Gate;
+use crate::gate::Gate;
 use crate::world::{World, example, none_failed, until, until_answered};
 
 /// Instances of the service.

@@ -9,7 +9,7 @@ use crate::world::until;
 /// Body of the request that transfers a repository, in protocol version 2. Looks at branches pass.
 const FETCH: &[u8] = b"command=fetch";
 
-pub(super) struct Gate {
+pub(crate) struct Gate {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -38,7 +38,7 @@ impl Shared {
 
 impl Gate {
     /// Before the server at `http://127.0.0.1:…`; open.
-    pub(super) fn before(url: &str) -> Self {
+    pub(crate) fn before(url: &str) -> Self {
         let server = url.trim_start_matches("http://").parse().expect("address");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -56,26 +56,26 @@ impl Gate {
         Self { address, shared }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.shared.lock().closed = true;
     }
 
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         self.shared.lock().closed = false;
         self.shared.changed.notify_all();
     }
 
     /// Waits until a fetch hangs at the closed gate.
-    pub(super) fn wait_hanging(&self) {
+    pub(crate) fn wait_hanging(&self) {
         until("a fetch at the gate", || self.shared.lock().waiting > 0);
     }
 
     /// Fetches that came so far.
-    pub(super) fn fetches(&self) -> usize {
+    pub(crate) fn fetches(&self) -> usize {
         self.shared.lock().fetches
     }
 }
@@ -118,7 +118,7 @@ fn pass(client: TcpStream, server: SocketAddr, shared: &Shared) {
 }
 
 /// Head and body of a request. The connection is closed after its answer, so there is no second.
-pub(super) fn read(client: impl Read) -> Option<Vec<u8>> {
+pub(crate) fn read(client: impl Read) -> Option<Vec<u8>> {
     let mut reader = BufReader::new(client);
     let (mut request, mut length) = (Vec::new(), 0);
     loop {
