@@ -43,6 +43,7 @@ mod runtimes;
 pub mod secrets;
 pub mod services;
 pub mod settings;
+pub mod sites;
 pub mod source_files;
 pub mod sources;
 pub mod staging;

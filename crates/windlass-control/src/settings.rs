@@ -1,12 +1,15 @@
 //! What control is told when it is opened: checked values, no files, no environment.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use windlass_engine::app::AppSettings;
+use windlass_engine::records::Dialect;
 use windlass_runtime::IsolationSet;
 
+use crate::sites::SiteManners;
 use crate::sources::SourceSettings;
 
 /// Settings of the shell. Times and sizes carry their unit in their name.
@@ -50,6 +53,8 @@ pub struct ControlSettings {
     pub search_path: Vec<PathBuf>,
     /// Home of the user that runs Windlass.
     pub home: Option<PathBuf>,
+    /// How sites meet their visitors, by the dialect of their app.
+    pub sites: BTreeMap<Dialect, SiteManners>,
 }
 
 impl ControlSettings {
@@ -76,6 +81,7 @@ impl ControlSettings {
             sources: SourceSettings::default(),
             search_path: Vec::new(),
             home: None,
+            sites: BTreeMap::new(),
         }
     }
 

@@ -15,8 +15,8 @@ use crate::proxy::files::StaticFiles;
 use crate::proxy::site::SiteFiles;
 use crate::schedule::Schedule;
 use crate::table::{
-    AnswerHeader, Change, HostRoutes, IngressAnswer, IngressRule, Position, RouteRule, Split,
-    Table, TargetKind, Upstream, Version,
+    AnswerHeader, Change, HostRoutes, IngressAnswer, IngressRule, Pins, Position, RequestHeader,
+    RouteRule, Split, Table, TargetKind, Upstream, Version,
 };
 use crate::upstream::UpstreamState;
 
@@ -43,6 +43,7 @@ pub(crate) struct CompiledGroup {
     pub(crate) is_whole_app: bool,
     pub(crate) ingress: Vec<CompiledIngress>,
     pub(crate) split: Split,
+    pub(crate) pins: Option<Box<Pins>>,
 }
 
 /// One rule of an app about its paths.
@@ -103,6 +104,7 @@ pub(crate) enum CompiledTarget {
         hold_ms: u32,
         hold_limit: u32,
         headers: Arc<[AnswerHeader]>,
+        request_headers: Arc<[RequestHeader]>,
     },
     Redirect {
         location: String,
@@ -128,6 +130,8 @@ pub(crate) struct CompiledRule {
     pub(crate) destinations: Vec<Arc<str>>,
     /// Over `destinations`, when there are several.
     pub(crate) schedule: Option<Arc<Schedule>>,
+    /// Of the answer while none of them is there; empty = that of what may come back.
+    pub(crate) absent: Arc<[AnswerHeader]>,
 }
 
 impl CompiledVersion {
@@ -293,6 +297,7 @@ impl Compiler {
             is_whole_app: group.is_whole_app,
             ingress: group.ingress.iter().map(ingress).collect(),
             split: group.split.clone(),
+            pins: group.pins.clone(),
         };
         next.groups.insert(key, Arc::new(compiled));
     }
@@ -347,12 +352,14 @@ impl Compiler {
                 hold_ms,
                 hold_limit,
                 headers,
+                request_headers,
             } => CompiledTarget::Site {
                 site: self.site(root),
                 upstreams: self.states(upstreams),
                 hold_ms: *hold_ms,
                 hold_limit: *hold_limit,
                 headers: headers.as_slice().into(),
+                request_headers: request_headers.as_slice().into(),
             },
             TargetKind::Redirect {
                 location,
@@ -470,6 +477,7 @@ impl Compiler {
                 .then(|| Schedule::new(&weights, self.workers))
                 .flatten()
                 .map(Arc::new),
+            absent: rule.absent.as_slice().into(),
         })
     }
 }
@@ -484,6 +492,7 @@ fn ingress(rule: &IngressRule) -> CompiledIngress {
                 headers: Vec::new(),
                 destinations: vec![group.as_str().into()],
                 schedule: None,
+                absent: Arc::default(),
             },
             replace: replace.clone(),
         },

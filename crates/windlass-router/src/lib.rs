@@ -55,8 +55,8 @@ pub use link::{Acknowledgement, LinkError, MissingRouter, RouterEvent, RouterLin
 pub use run::{RouterError, run, run_until};
 pub use table::{
     AnswerHeader, AnswerKind, Change, Delta, Destination, Group, GroupId, HeaderMatch, HostRoutes,
-    IngressAnswer, IngressRule, Position, RouteRule, Split, Table, TargetKind, Upstream,
-    UpstreamId, Version, VersionId,
+    IngressAnswer, IngressRule, Pins, Position, RequestHeader, RouteRule, Split, Table, TargetKind,
+    Upstream, UpstreamId, Version, VersionId,
 };
 pub use table_file::{Durability, TableFileError, TableWriter, read_table};
 pub use tls::TlsError;

@@ -160,6 +160,7 @@ mod tests {
                 group: "g".to_owned(),
                 weight: 1,
             }],
+            absent: Vec::new(),
         }
     }
 

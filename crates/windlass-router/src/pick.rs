@@ -12,6 +12,7 @@ use crate::table::Position;
 use crate::upstream::{InFlight, UpstreamState};
 
 mod functions;
+mod pins;
 mod visitors;
 
 pub(crate) use functions::{FunctionChoice, VersionOf};
@@ -51,6 +52,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) failed: &'a [Arc<str>],
     /// Whose request it is, for groups that divide visitors.
     pub(crate) visitor: Option<Visitor<'a>>,
+    /// Query of the request, where it may name a version.
+    pub(crate) query: Option<&'a str>,
 }
 
 /// A picked instance. The request counts as in flight from here on.
@@ -163,6 +166,7 @@ impl Picker {
             let Some(group) = table.groups.get(id) else {
                 continue;
             };
+            let group = pins::version_asked_for(table, group, wish).unwrap_or(group);
             match self.pick_in(table, group, wish, now_ms) {
                 Choice::Nothing => {}
                 wait @ Choice::Wait { .. } => {

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use crate::compiled::CompiledTarget;
 use crate::pick::Choice;
-use crate::table::AnswerKind;
+use crate::table::{AnswerHeader, AnswerKind};
 use crate::worker::{Peer, Worker};
 
 pub(crate) mod answer;
@@ -177,6 +177,7 @@ async fn route(
             CompiledTarget::Site {
                 site,
                 headers: answer_headers,
+                request_headers,
                 ..
             } => {
                 let planned = site::plan(Arc::clone(site), &request, &target.host, seen).await;
@@ -204,6 +205,8 @@ async fn route(
                             call,
                             group: Arc::clone(&group.id),
                             version: Arc::clone(&version.id),
+                            site: Arc::clone(site),
+                            headers: Arc::clone(request_headers),
                         };
                         tell(AnswerKind::FunctionFailed);
                         match hold::choose_for_function(worker, call.version_of()).await {
@@ -255,6 +258,11 @@ pub(crate) enum Look {
     /// No table has ever been read.
     NoTable,
     UnknownRoute,
+    /// Nothing that the rule leads to is there.
+    Absent {
+        route: Arc<str>,
+        headers: Arc<[AnswerHeader]>,
+    },
     Chosen {
         route: Arc<str>,
         choice: Choice,

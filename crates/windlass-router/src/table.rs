@@ -10,6 +10,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod manners;
+
+pub use manners::{AnswerHeader, AnswerKind, Pins, RequestHeader};
+
 /// Identity of one routed component of one app.
 pub type GroupId = String;
 /// Identity of one version of a group (a revision of the app's component).
@@ -79,6 +83,9 @@ pub struct Group {
     /// What the shares divide.
     #[serde(default)]
     pub split: Split,
+    /// How a request names the version that it is for, whatever the shares say.
+    #[serde(default)]
+    pub pins: Option<Box<Pins>>,
 }
 
 /// What the shares of a group divide.
@@ -200,6 +207,9 @@ pub enum TargetKind {
         /// Headers that answers carry beside those of the site.
         #[serde(default)]
         headers: Vec<AnswerHeader>,
+        /// Headers that functions see in place of the client's own.
+        #[serde(default)]
+        request_headers: Vec<RequestHeader>,
     },
     /// Another address.
     Redirect {
@@ -210,33 +220,6 @@ pub enum TargetKind {
         /// Append the path and query of the request to `location`.
         keep_path: bool,
     },
-}
-
-/// A header that answers of a site carry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnswerHeader {
-    /// Its name.
-    pub name: String,
-    /// Its value, in which `{request_id}` stands for the id of the request.
-    pub value: String,
-    /// Which answers carry it.
-    pub on: AnswerKind,
-}
-
-/// Kinds of answers of a site.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AnswerKind {
-    /// Every answer.
-    Any,
-    /// A file.
-    File,
-    /// What a function has answered.
-    Function,
-    /// There is nothing at the path, and the site has no document for that.
-    NotFound,
-    /// A function could not be reached or did not answer.
-    FunctionFailed,
 }
 
 /// One routable instance.
@@ -278,6 +261,10 @@ pub struct RouteRule {
     pub headers: Vec<HeaderMatch>,
     /// Where requests go; the weights are relative to each other.
     pub destinations: Vec<Destination>,
+    /// While none of the destinations is there, the answer is 404 with these
+    /// headers; without any it is 503, as for what may come back soon.
+    #[serde(default)]
+    pub absent: Vec<AnswerHeader>,
 }
 
 /// A header that a request must carry.

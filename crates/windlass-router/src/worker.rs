@@ -215,6 +215,16 @@ impl Worker {
         let now_ms = self.shared.uptime.now_ms();
         let (choice, path) = match found.by {
             FoundBy::Rule(rule, path) => {
+                let is_absent = || {
+                    let mut destinations = rule.destinations.iter();
+                    destinations.all(|id| !table.groups.contains_key(id))
+                };
+                if !rule.absent.is_empty() && is_absent() {
+                    return Look::Absent {
+                        route: Arc::clone(&rule.route_id),
+                        headers: Arc::clone(&rule.absent),
+                    };
+                }
                 let mut picker = self.picker.borrow_mut();
                 (picker.pick(&table, rule, wish, now_ms), path)
             }

@@ -26,6 +26,7 @@ mod query;
 mod rolling_releases;
 mod runtime_logs;
 pub mod server;
+pub mod sites;
 mod teams;
 mod time;
 mod tokens;

@@ -86,6 +86,7 @@ function fail(response, error) {
   console.error(error);
   response.statusCode = 500;
   response.setHeader('x-vercel-error', 'FUNCTION_INVOCATION_FAILED');
+  response.setHeader('x-windlass-function-failed', 'FUNCTION_INVOCATION_FAILED');
   response.end('A server error has occurred\n\nFUNCTION_INVOCATION_FAILED\n');
 }
 

@@ -23,6 +23,8 @@ import { pipeline } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 const FUNCTION_HEADER = 'x-windlass-function';
+// Says that an answer is none of the function's own, so that the site's page may take its place.
+const FAILED_HEADER = 'x-windlass-function-failed';
 // Carries the name of a request to its function.
 const NAME_HEADER = 'x-windlass-request';
 // Bytes of a request's body.
@@ -49,6 +51,10 @@ const HOP_BY_HOP = new Set([
 const root = await realpath(process.env.WINDLASS_FUNCTIONS);
 const sockets = process.env.WINDLASS_SOCKETS;
 const program = fileURLToPath(new URL('function.mjs', import.meta.url));
+
+// The host of the deployment itself, whichever one was asked.
+const DEPLOYMENT_HEADER = 'x-vercel-deployment-url';
+const deployment = process.env.VERCEL_URL;
 
 // What a function sees of this process's environment.
 const inherited = Object.fromEntries(
@@ -311,9 +317,13 @@ async function serve(request, response) {
       return;
     }
     const dropped = (header) =>
-      HOP_BY_HOP.has(header) || header === FUNCTION_HEADER || header === NAME_HEADER;
+      HOP_BY_HOP.has(header) ||
+      [FUNCTION_HEADER, NAME_HEADER, DEPLOYMENT_HEADER].includes(header);
     const headers = passedOn(request.rawHeaders, dropped);
     headers.push(NAME_HEADER, named);
+    if (deployment) {
+      headers.push(DEPLOYMENT_HEADER, deployment);
+    }
     if (request.headers['transfer-encoding'] !== undefined) {
       headers.push('transfer-encoding', 'chunked');
     }
@@ -366,6 +376,7 @@ function refuse(response, error) {
     'content-type': 'text/plain; charset=utf-8',
     'cache-control': 'no-store',
     'x-vercel-error': failure.code,
+    [FAILED_HEADER]: failure.code,
     // The rest of the body is not read.
     connection: 'close',
   });

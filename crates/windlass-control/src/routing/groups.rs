@@ -9,7 +9,7 @@ use windlass_engine::id::{AppId, ComponentName, InstanceId, RevisionId};
 use windlass_engine::limits::SHARE_ALL;
 use windlass_engine::plan::{Plan, VersionShare};
 use windlass_engine::strategy::Strategy;
-use windlass_router::{Change, Group, GroupId, Split, TargetKind, Upstream, Version};
+use windlass_router::{Change, Group, GroupId, Pins, Split, TargetKind, Upstream, Version};
 
 use super::{WHOLE_APP, ingress};
 use crate::control::Control;
@@ -105,9 +105,13 @@ impl Control {
         }
         let mut changes = Vec::with_capacity(plan.routes.len() + 1);
         for (component, versions) in &plan.routes {
+            let pins = self.pins(state, component)?;
             changes.push(Change::PutGroup {
                 group: group_of(&state.app, component),
-                value: self.group(state, plan, component, versions, &ports)?,
+                value: Group {
+                    pins,
+                    ..self.group(state, plan, component, versions, &ports)?
+                },
             });
         }
         let live: Vec<_> = match versions {
@@ -206,12 +210,14 @@ impl Control {
                     let key = (version.revision.clone(), component.clone());
                     let instances = plan.published.get(&key).into_iter().flatten();
                     let root = self.files_of(state, &version.revision, component)?;
+                    let manners = self.manners(state)?;
                     root.map(|root| TargetKind::Site {
                         root,
                         upstreams: instances.filter_map(upstream).collect(),
                         hold_ms: ON_DEMAND_HOLD_MS,
                         hold_limit: ON_DEMAND_HOLD_LIMIT,
-                        headers: Vec::new(),
+                        headers: manners.map(|it| it.answers.clone()).unwrap_or_default(),
+                        request_headers: manners.map(|it| it.requests.clone()).unwrap_or_default(),
                     })
                 }
                 Some(
@@ -249,6 +255,25 @@ impl Control {
             split: split(state),
             ..Group::default()
         })
+    }
+
+    /// How requests for a component name one of its published versions.
+    fn pins(
+        &self,
+        state: &AppState,
+        component: &ComponentName,
+    ) -> Result<Option<Box<Pins>>, Error> {
+        let is_site = state
+            .published
+            .keys()
+            .any(|revision| state.role_in(revision, component) == Some(ComponentRole::OnDemand));
+        if !is_site {
+            return Ok(None);
+        }
+        Ok(self
+            .manners(state)?
+            .and_then(|it| it.pins.clone())
+            .map(Box::new))
     }
 
     fn ports_of(&self, app: &AppId) -> Result<BTreeMap<String, u16>, Error> {

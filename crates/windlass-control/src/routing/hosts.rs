@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use windlass_engine::id::{CommitNumber, ComponentName};
 use windlass_engine::records::{AppHost, Route};
-use windlass_router::{Change, Destination, HostRoutes, Position, RouteRule};
+use windlass_router::{AnswerHeader, Change, Destination, HostRoutes, Position, RouteRule};
 use windlass_store::{Column, Filter, ListQuery, Page, Reader, Row, StoreError};
 
 use super::{WHOLE_APP, group_of, group_of_version};
@@ -101,7 +101,7 @@ impl Control {
                 reader.all::<AppHost>(filter())?,
             ))
         })?;
-        let of_routes = routes.iter().filter_map(rule);
+        let of_routes = routes.iter().filter_map(|route| self.rule(route));
         Ok(of_routes.chain(hosts.iter().map(rule_of_host)).collect())
     }
 
@@ -116,7 +116,7 @@ impl Control {
         })?;
         let of_routes = routes
             .iter()
-            .filter_map(|route| Some((&route.full_host, rule(route)?)));
+            .filter_map(|route| Some((&route.full_host, self.rule(route)?)));
         let of_hosts = hosts
             .iter()
             .map(|host| (&host.full_host, rule_of_host(host)));
@@ -127,6 +127,20 @@ impl Control {
             host.rules.push(rule);
         }
         Ok(all)
+    }
+}
+
+impl Control {
+    /// The rule of a route. One that leads to a version says what its host answers without it.
+    fn rule(&self, route: &Route) -> Option<RouteRule> {
+        let pinned = route.destinations.iter().find(|to| to.revision.is_some());
+        // Of an app that is gone the routes are, too, in a moment.
+        let app = pinned.and_then(|to| self.app_record(&to.app).ok());
+        let manners = app.and_then(|app| self.manners_of(app.dialect));
+        rule(
+            route,
+            manners.map(|it| it.absent.clone()).unwrap_or_default(),
+        )
     }
 }
 
@@ -158,10 +172,11 @@ fn rule_of_host(host: &AppHost) -> RouteRule {
             group: group_of(&host.app, &ComponentName::from(WHOLE_APP)),
             weight: 1,
         }],
+        absent: Vec::new(),
     }
 }
 
-fn rule(route: &Route) -> Option<RouteRule> {
+fn rule(route: &Route, absent: Vec<AnswerHeader>) -> Option<RouteRule> {
     let destinations: Vec<Destination> = route
         .destinations
         .iter()
@@ -181,6 +196,7 @@ fn rule(route: &Route) -> Option<RouteRule> {
         method: None,
         headers: Vec::new(),
         destinations,
+        absent,
     })
 }
 

@@ -44,6 +44,7 @@ fn routed(groups: Vec<(&str, u32, Group)>) -> Arc<Compiled> {
         method: None,
         headers: vec![],
         destinations,
+        absent: Vec::new(),
     };
     compile_for_test(
         groups

@@ -9,6 +9,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::framing::has_token;
+use crate::table::RequestHeader;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -17,6 +18,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const VCAP_REQUEST_ID: HeaderName = HeaderName::from_static("x-vcap-request-id");
 /// Names the function of a site that a request is for. Only the router says it.
 pub(crate) const FUNCTION: HeaderName = HeaderName::from_static("x-windlass-function");
+/// Says that an answer is not a function's own: it has failed.
+const FUNCTION_FAILED: HeaderName = HeaderName::from_static("x-windlass-function-failed");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -46,6 +49,29 @@ pub(crate) struct ClientSide<'a> {
     pub(crate) request_id: &'a str,
     /// The client's own word on scheme and host is believed.
     pub(crate) is_trusted: bool,
+}
+
+/// Sets headers that a function sees, in place of the client's own.
+pub(crate) fn set_own(
+    headers: &mut HeaderMap,
+    own: &[RequestHeader],
+    request_id: &str,
+    client: IpAddr,
+) {
+    for RequestHeader { name, value } in own {
+        let value = value
+            .replace("{request_id}", request_id)
+            .replace("{client}", &client.to_canonical().to_string());
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// Whether the answer says that its function has failed. Clients don't see that.
+pub(crate) fn take_failure(headers: &mut HeaderMap) -> bool {
+    headers.remove(FUNCTION_FAILED).is_some()
 }
 
 /// The protocol that the client wants to change to.

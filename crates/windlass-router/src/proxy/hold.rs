@@ -11,10 +11,12 @@ use windlass_clock::task::{Instant, timeout_at};
 use super::Look;
 use super::answer::Answer;
 use super::exchange::Exchange;
+use super::site::told;
 use crate::compiled::CompiledTarget;
 use crate::counters::VersionCounters;
 use crate::matching::Asked;
 use crate::pick::{Choice, FunctionChoice, Pick, VersionOf, Wish};
+use crate::table::AnswerKind;
 use crate::worker::{Report, Worker};
 
 /// Longest hold for a version that is started on demand.
@@ -38,6 +40,14 @@ pub(super) async fn choose(
         let limit = match worker.look(asked, wish) {
             Look::NoTable => worker.shared.limits.hold_time,
             Look::UnknownRoute => return Err(Answer::UnknownRoute),
+            Look::Absent { route, headers } => {
+                exchange.set_route(&route);
+                let headers = told(&headers, AnswerKind::NotFound, exchange.request_id());
+                return Err(Answer::Site {
+                    status: 404,
+                    headers,
+                });
+            }
             Look::Chosen {
                 route,
                 choice,

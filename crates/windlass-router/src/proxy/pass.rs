@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 
 use super::answer::Answer;
@@ -15,7 +15,7 @@ use super::forward::{self, Forwarded};
 use super::site::CallOf;
 use super::target::Target;
 use super::wishes::Wishes;
-use super::{Ended, Look, headers, sticky, upgrade};
+use super::{Ended, Look, headers, site, sticky, upgrade};
 use crate::matching::Asked;
 use crate::pick::{Choice, FunctionChoice};
 use crate::worker::{Peer, Worker};
@@ -69,6 +69,13 @@ pub(super) async fn pass(
     headers::rewrite_request(outgoing.headers_mut(), client, upgrade.clone());
     if let Some(of) = call {
         let function = of.call.function.clone();
+        let request_id = exchange.request_id();
+        headers::set_own(
+            outgoing.headers_mut(),
+            &of.headers,
+            request_id,
+            wishes.address(),
+        );
         outgoing.headers_mut().insert(headers::FUNCTION, function);
     }
     let repick = |failed: &[Arc<str>]| {
@@ -88,7 +95,7 @@ pub(super) async fn pass(
         };
         match worker.look(asked, wishes.wish(&parts.headers, failed)) {
             Look::Chosen { choice, .. } if !wants_instance => Some(choice),
-            Look::Chosen { .. } | Look::NoTable | Look::UnknownRoute => None,
+            Look::Chosen { .. } | Look::NoTable | Look::UnknownRoute | Look::Absent { .. } => None,
         }
     };
     let forwarded = forward::forward(worker, &mut exchange, outgoing, repick).await;
@@ -99,6 +106,13 @@ pub(super) async fn pass(
         Ok(forwarded) => forwarded,
         Err(answer) => return Err((answer, Box::new(exchange))),
     };
+    if let Some(of) = call
+        && headers::take_failure(response.headers_mut())
+        && let Some(page) = site::error_page(of, &parts, target, response.status()).await
+    {
+        let passed = page.respond(&of.version, &parts.method, &parts.headers, exchange)?;
+        return Ok(with_headers_of(passed, response.headers()));
+    }
     match call {
         Some(of) => of.call.finish(&mut response),
         None => pin(&mut response, wishes, &exchange),
@@ -136,6 +150,23 @@ pub(super) async fn pass(
     Ok(response.map(|incoming| {
         ResponseBody::upstream(incoming, connection, limits.response_stall_time, exchange)
     }))
+}
+
+/// A page of the site in place of what a failed function answered, of which the headers beside
+/// those of its body stay.
+fn with_headers_of(
+    mut page: Response<ResponseBody>,
+    answered: &HeaderMap,
+) -> Response<ResponseBody> {
+    let headers = page.headers_mut();
+    for (name, value) in answered {
+        let is_of_body =
+            name.as_str().starts_with("content-") || headers::HOP_BY_HOP.contains(name);
+        if !is_of_body && !headers.contains_key(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    page
 }
 
 fn pin(response: &mut Response<Incoming>, wishes: &Wishes, exchange: &Exchange) {

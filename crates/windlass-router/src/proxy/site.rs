@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tracing::warn;
@@ -15,8 +16,9 @@ use super::body::ResponseBody;
 use super::exchange::Exchange;
 use super::files::{self, Opened};
 use super::headers::HOP_BY_HOP;
+use super::target::Target;
 use crate::pick::VersionOf;
-use crate::table::{AnswerHeader, AnswerKind};
+use crate::table::{AnswerHeader, AnswerKind, RequestHeader};
 
 /// Name of the file with the routes.
 const CONFIG: &str = "config.json";
@@ -64,6 +66,9 @@ pub(super) struct CallOf {
     pub(super) call: Call,
     pub(super) group: Arc<str>,
     pub(super) version: Arc<str>,
+    pub(super) site: Arc<SiteFiles>,
+    /// That the function sees.
+    pub(super) headers: Arc<[RequestHeader]>,
 }
 
 impl CallOf {
@@ -117,49 +122,85 @@ impl SiteFiles {
             return Planned::Answer(Answer::SiteUnreadable);
         };
         let on_disk = OnDisk::new(&self.root);
-        let request = SiteRequest {
-            method: &asked.method,
-            host: &asked.host,
-            path: asked.path.path(),
-            query: asked.path.query().unwrap_or_default(),
-            headers: &asked.headers,
-        };
-        match site.evaluate(request, &on_disk) {
-            Decision::File {
-                file,
+        planned(site.evaluate(asked.request(), &on_disk), &on_disk)
+    }
+
+    /// The site's own page for an error. It blocks.
+    fn error_page(&self, status: StatusCode, asked: &Asked) -> Option<PlannedFile> {
+        let site = self.site()?;
+        let on_disk = OnDisk::new(&self.root);
+        let decision = site.evaluate_error(status.as_u16(), asked.request(), &on_disk);
+        match planned(decision, &on_disk) {
+            Planned::File(page) => Some(page),
+            // Another function might fail too.
+            Planned::Function(_) | Planned::Answer(_) => None,
+        }
+    }
+}
+
+/// What answers by the routes.
+fn planned(decision: Decision, on_disk: &OnDisk) -> Planned {
+    match decision {
+        Decision::File {
+            file,
+            content_type,
+            status,
+            headers,
+        } => match on_disk.open(&file) {
+            Some(opened) => Planned::File(PlannedFile {
+                file: opened,
+                name: file.rsplit('/').next().unwrap_or_default().to_owned(),
                 content_type,
-                status,
-                headers,
-            } => match on_disk.open(&file) {
-                Some(opened) => Planned::File(PlannedFile {
-                    file: opened,
-                    name: file.rsplit('/').next().unwrap_or_default().to_owned(),
-                    content_type,
-                    status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
-                    headers: header_list(&headers),
-                }),
-                None => Planned::Answer(Answer::SiteUnreadable),
-            },
-            Decision::Function {
-                name,
-                target,
-                status,
-                headers,
-            } => match (HeaderValue::from_str(&name), target.parse()) {
-                (Ok(function), Ok(seen)) => Planned::Function(Call {
-                    function,
-                    seen,
-                    status: status.and_then(|status| StatusCode::from_u16(status).ok()),
-                    headers: header_list(&headers),
-                }),
-                // A name or query that no header or path can carry.
-                _ => Planned::Answer(Answer::NoSuchFile),
-            },
-            Decision::Answer { status, headers } => Planned::Answer(Answer::Site {
-                status,
+                status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
                 headers: header_list(&headers),
             }),
-            Decision::TooMuchWork => Planned::Answer(Answer::SiteTooMuchWork),
+            None => Planned::Answer(Answer::SiteUnreadable),
+        },
+        Decision::Function {
+            name,
+            target,
+            status,
+            headers,
+        } => match (HeaderValue::from_str(&name), target.parse()) {
+            (Ok(function), Ok(seen)) => Planned::Function(Call {
+                function,
+                seen,
+                status: status.and_then(|status| StatusCode::from_u16(status).ok()),
+                headers: header_list(&headers),
+            }),
+            // A name or query that no header or path can carry.
+            _ => Planned::Answer(Answer::NoSuchFile),
+        },
+        Decision::Answer { status, headers } => Planned::Answer(Answer::Site {
+            status,
+            headers: header_list(&headers),
+        }),
+        Decision::TooMuchWork => Planned::Answer(Answer::SiteTooMuchWork),
+    }
+}
+
+impl Asked {
+    fn of(method: &Method, host: &str, path: PathAndQuery, headers: &HeaderMap) -> Self {
+        let headers = headers.iter();
+        Self {
+            method: method.as_str().to_owned(),
+            host: host.to_owned(),
+            path,
+            headers: headers
+                .filter_map(|(name, value)| {
+                    Some((name.to_string(), value.to_str().ok()?.to_owned()))
+                })
+                .collect(),
+        }
+    }
+
+    fn request(&self) -> SiteRequest<'_> {
+        SiteRequest {
+            method: &self.method,
+            host: &self.host,
+            path: self.path.path(),
+            query: self.path.query().unwrap_or_default(),
+            headers: &self.headers,
         }
     }
 }
@@ -206,17 +247,23 @@ pub(super) async fn plan<B>(
     host: &str,
     path: PathAndQuery,
 ) -> Planned {
-    let headers = request.headers().iter();
-    let asked = Asked {
-        method: request.method().as_str().to_owned(),
-        host: host.to_owned(),
-        path,
-        headers: headers
-            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
-            .collect(),
-    };
+    let asked = Asked::of(request.method(), host, path, request.headers());
     let planned = tokio::task::spawn_blocking(move || site.plan(&asked)).await;
     planned.unwrap_or(Planned::Answer(Answer::SiteUnreadable))
+}
+
+/// The site's own page in place of the answer of a function that has failed.
+pub(super) async fn error_page(
+    of: &CallOf,
+    parts: &Parts,
+    target: &Target,
+    status: StatusCode,
+) -> Option<PlannedFile> {
+    let site = Arc::clone(&of.site);
+    let path = target.path.clone();
+    let asked = Asked::of(&parts.method, &target.host, path, &parts.headers);
+    let page = tokio::task::spawn_blocking(move || site.error_page(status, &asked)).await;
+    page.ok().flatten()
 }
 
 impl PlannedFile {

@@ -21,6 +21,7 @@ pub(super) struct Wishes {
     pub(super) pinned: Option<String>,
     /// Where the request comes from.
     address: IpAddr,
+    query: Option<String>,
 }
 
 impl Wishes {
@@ -38,11 +39,13 @@ impl Wishes {
         let named =
             sticky::named_instance(request.headers()).map_err(|()| Answer::InstanceHeader)?;
         let named = named.map(|(app, index)| (app.to_owned(), index));
+        let query = target.path.query().map(str::to_owned);
         if !sticky::has_pin(request.headers()) {
             return Ok(Self {
                 named,
                 pinned: None,
                 address,
+                query,
             });
         }
         let table = worker.table();
@@ -60,7 +63,13 @@ impl Wishes {
             named,
             pinned,
             address,
+            query,
         })
+    }
+
+    /// Where the request comes from.
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
     }
 
     fn visitor<'a>(&self, headers: &'a HeaderMap) -> Visitor<'a> {
@@ -90,6 +99,7 @@ impl Wishes {
                 .map(|(app, index)| (app.as_str(), *index)),
             failed,
             visitor: Some(self.visitor(headers)),
+            query: self.query.as_deref(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod flow;
 mod hold;
 mod ingress;
 mod instance;
+mod manners;
 mod refuse;
 mod restart;
 mod site;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use windlass_router::{AnswerHeader, AnswerKind, RouterEvent, TargetKind, Version};
+use windlass_router::{AnswerHeader, AnswerKind, RequestHeader, RouterEvent, TargetKind, Version};
 
 use crate::client::{Client, get};
 use crate::instance::Instance;
@@ -20,11 +20,12 @@ const CONFIG: &str = r#"{"version": 3, "routes": [
     {"handle": "hit"},
     {"src": "/assets/(.*)", "headers": {"cache-control": "immutable"}, "continue": true},
     {"handle": "error"},
-    {"src": "/assets/.*", "status": 404, "dest": "/404.html"}
+    {"src": "/assets/.*", "status": 404, "dest": "/404.html"},
+    {"src": "/users/2", "status": 500, "dest": "/500.html"}
 ], "overrides": {"about.html": {"path": "about", "contentType": "text/html; charset=latin1"}}}"#;
 
 /// The unpacked artifact of a site.
-fn artifact(world: &World, name: &str) -> PathBuf {
+pub(crate) fn artifact(world: &World, name: &str) -> PathBuf {
     let root = world.folder.path().join(name);
     let write = |path: &str, content: &str| {
         let path = root.join(path);
@@ -36,16 +37,21 @@ fn artifact(world: &World, name: &str) -> PathBuf {
     write("static/about.html", "about");
     write("static/assets/app.js", "script");
     write("static/404.html", "lost");
+    write("static/500.html", "sorry");
     write("functions/api/user.func/.vc-config.json", "{}");
     write("functions/secret.txt", "secret");
     root
 }
 
-fn site(id: &str, share: u16, root: &Path, instances: &[&Instance]) -> Version {
+pub(crate) fn site(id: &str, share: u16, root: &Path, instances: &[&Instance]) -> Version {
     let header = |name: &str, value: &str, on| AnswerHeader {
         name: name.to_owned(),
         value: value.to_owned(),
         on,
+    };
+    let told = |name: &str, value: &str| RequestHeader {
+        name: name.to_owned(),
+        value: value.to_owned(),
     };
     Version {
         id: id.to_owned(),
@@ -64,6 +70,11 @@ fn site(id: &str, share: u16, root: &Path, instances: &[&Instance]) -> Version {
                 header("x-cache", "MISS", AnswerKind::Function),
                 header("x-error", "NOT_FOUND", AnswerKind::NotFound),
                 header("x-error", "FAILED", AnswerKind::FunctionFailed),
+            ],
+            request_headers: vec![
+                told("x-client", "{client}"),
+                told("x-forwarded-for", "{client}"),
+                told("x-id", "here::{request_id}"),
             ],
         },
     }

@@ -272,5 +272,6 @@ pub(crate) fn rule(path_prefix: &str, group: &str) -> RouteRule {
             group: group.to_owned(),
             weight: 1,
         }],
+        absent: Vec::new(),
     }
 }

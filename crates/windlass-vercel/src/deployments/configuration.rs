@@ -81,6 +81,7 @@ fn system(told: Told<'_>) -> BTreeMap<String, String> {
         ("VERCEL_REGION", REGION),
         ("VERCEL_DEPLOYMENT_ID", told.id),
         ("VERCEL_PROJECT_ID", told.project),
+        ("VERCEL_SKEW_PROTECTION_ENABLED", "1"),
     ];
     if let Some(host) = told.production_host {
         pairs.push(("VERCEL_PROJECT_PRODUCTION_URL", host));

@@ -1,5 +1,6 @@
 //! `windlass control`: APIs, engine, builds, state.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use windlass_control::settings::ControlSettings;
 use windlass_control::sources::{AddressRules, SourceSettings};
 use windlass_digitalocean::server::DoState;
 use windlass_engine::app::{AppSettings, CancelRestores as Restores};
+use windlass_engine::records::Dialect;
 use windlass_runtime::{IsolationSet, Means, Probe, ProcessDriver, ProcessDriverSettings, probe};
 use windlass_store::{OpenOptions, Store, StoreError};
 use windlass_vercel::server::VercelState;
@@ -328,6 +330,7 @@ fn control_settings(settings: &Settings, machine: &Machine, cf_api_url: String) 
             .map(|path| std::env::split_paths(&path).collect())
             .unwrap_or_default(),
         home: std::env::var_os("HOME").map(Into::into),
+        sites: BTreeMap::from([(Dialect::Vercel, windlass_vercel::sites::manners())]),
         build_slots: u32::try_from(settings.staging_slots).unwrap_or(u32::MAX),
         build_time_limit_ms: settings.staging_timeout_s * 1000,
         ..local

@@ -22,6 +22,10 @@ const FUNCTIONS: &[(&str, &str)] = &[
         "module.exports = (req, res) => res.json(process.env);",
     ),
     (
+        "api/headers",
+        "module.exports = (req, res) => res.json(req.headers);",
+    ),
+    (
         "api/break",
         "module.exports = (req, res) => { if (req.query.now) process.exit(3); res.send('whole'); };",
     ),
@@ -308,5 +312,71 @@ fn what_functions_print_is_shown_with_its_request() {
         &[],
     );
     assert_eq!(refused.expect("an answer").status, 400);
+    site.world.end();
+}
+
+#[test]
+fn visitors_and_functions_are_told_what_clients_know() {
+    let site = Site::new();
+    let deployment = deploy(&site, &json!({}));
+    for (path, status, cache, error) in [
+        ("/", 200, Some("HIT"), None),
+        ("/api/hello", 200, Some("MISS"), None),
+        ("/nothing", 404, None, Some("NOT_FOUND")),
+    ] {
+        let reply = get(&site, path);
+        assert_eq!(reply.status, status, "{path}");
+        assert_eq!(reply.header("server"), Some("Vercel"), "{path}");
+        assert_eq!(reply.header("x-vercel-cache"), cache, "{path}");
+        assert_eq!(reply.header("x-vercel-error"), error, "{path}");
+        let id = reply.header("x-vercel-id").unwrap_or_default();
+        assert!(id.starts_with("lcl1::"), "{path}: {id}");
+    }
+    let reply = get(&site, "/api/headers");
+    let seen: Value = serde_json::from_str(&reply.body).expect("headers");
+    let production = site.production();
+    for (name, value) in [
+        ("host", Some(production.as_str())),
+        ("x-forwarded-host", Some(production.as_str())),
+        ("x-forwarded-proto", Some("http")),
+        ("x-forwarded-for", Some("127.0.0.1")),
+        ("x-real-ip", Some("127.0.0.1")),
+        ("x-vercel-forwarded-for", Some("127.0.0.1")),
+        ("x-vercel-deployment-url", deployment["url"].as_str()),
+        ("x-vercel-id", reply.header("x-vercel-id")),
+        ("x-windlass-function", None),
+        ("x-windlass-request", None),
+    ] {
+        assert_eq!(seen[name].as_str(), value, "{name}");
+    }
+    site.world.end();
+}
+
+#[test]
+fn a_pin_leads_to_its_deployment_and_a_host_without_one_says_so() {
+    let site = Site::new();
+    let one = site.deploy("", &[("index.html", "one")], &json!({}));
+    site.until_ready(&one);
+    let production = json!({"target": "production"});
+    let two = site.deploy("", &[("index.html", "two")], &production);
+    site.until_ready(&two);
+    assert_eq!(get(&site, "/").body, "two");
+    assert_eq!(get(&site, &format!("/?dpl={one}")).body, "one");
+    assert_eq!(get(&site, "/?dpl=dpl_nobody").body, "two");
+    let hangs = json!({"projectSettings": {"buildCommand": "sleep 7777", "outputDirectory": "."}});
+    let three = site.deploy("", &[("index.html", "three")], &hangs);
+    let host = site.deployment(&three)["url"].clone();
+    let host = host.as_str().expect("a host");
+    let lost = || {
+        let reply = finish(begin(router(&site), host, "/"));
+        let error = reply.header("x-vercel-error").map(str::to_owned);
+        (reply.status, error)
+    };
+    let not_found = (404, Some("DEPLOYMENT_NOT_FOUND".to_owned()));
+    assert_eq!(lost(), not_found, "it is not built yet");
+    let canceled = site.patch(&format!("/v12/deployments/{three}/cancel"));
+    canceled.ok().expect("canceled");
+    assert_eq!(lost(), not_found);
+    assert_eq!(get(&site, &format!("/?dpl={three}")).body, "two");
     site.world.end();
 }
