@@ -185,6 +185,7 @@ impl<'a, F: Files> Walk<'a, F> {
             } else if let Some(status) = route.status.filter(|_| !route.goes_on) {
                 return self.answer(status).map(End::Decided);
             }
+            let before = self.status;
             self.status = route.status.or(self.status);
             if route.goes_on {
                 continue;
@@ -193,7 +194,15 @@ impl<'a, F: Files> Walk<'a, F> {
                 return Ok(End::Matched);
             }
             if let Some(found) = self.lookup()? {
+                if phase == Phase::Miss {
+                    // Its status is for what is not there.
+                    self.status = before;
+                }
                 return self.serve(found).map(End::Decided);
+            }
+            if let Some(status) = route.status.filter(|status| *status >= 400) {
+                // Nothing later shall answer for it.
+                return self.answer(status).map(End::Decided);
             }
             // In the phases after a miss another one would never end.
             let is_first = matches!(phase, Phase::Start | Phase::Filesystem | Phase::Resource);

@@ -6,4 +6,5 @@ mod bounds;
 mod project;
 mod refuse;
 mod routes;
+mod routing;
 mod site;
