@@ -274,6 +274,13 @@ impl Release {
         )
     }
 
+    /// Whether no router has said yet that it uses the table in which the target has no share. It
+    /// may be over before that, when nothing of it has to be ended; its time to safe comes then.
+    pub(crate) fn awaits_safe_table(&self) -> bool {
+        let restore = self.restore.as_ref();
+        restore.is_some_and(|restore| !restore.safe && restore.zero_generation.is_some())
+    }
+
     /// Whether it is over.
     pub fn is_finalized(&self) -> bool {
         matches!(self.state, ReleaseState::Finalized { .. })

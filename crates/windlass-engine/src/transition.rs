@@ -265,6 +265,7 @@ impl Work {
         self.state.releases.retain(|release| {
             !release.is_finalized()
                 || release.cleanup_left > 0
+                || release.awaits_safe_table()
                 || instances
                     .values()
                     .any(|instance| instance.revision == release.target && instance.is_ending())

@@ -75,6 +75,23 @@ fn share(world: &World, id: &str) -> u16 {
     own.map_or(0, |(_, share)| *share)
 }
 
+/// The project once its newest move is known to be in force: clients poll for that.
+async fn safe(world: &World) -> Value {
+    let mut hints = world.control.store().hints();
+    let asked = async {
+        loop {
+            let project = world.get("/v9/projects/shop?rollbackInfo=true").await.body;
+            if project["lastAliasRequest"]["jobStatus"] == "succeeded" {
+                return project;
+            }
+            hints.next().await;
+        }
+    };
+    let limit = std::time::Duration::from_mins(1);
+    let found = tokio::time::timeout(limit, asked).await;
+    found.expect("the move is in force")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_configuration_is_kept_shown_and_taken_away() {
     let world = World::start().await;
@@ -196,7 +213,7 @@ async fn an_abort_is_in_force_and_says_who_and_why_when_it_answers() {
         record.release.outcome(),
         Some(Outcome::Canceled(_))
     ));
-    let project = world.get("/v9/projects/shop?rollbackInfo=true").await.body;
+    let project = safe(&world).await;
     let last = &project["lastAliasRequest"];
     assert_eq!(last["type"], "rollback");
     assert_eq!(last["fromRollingReleaseId"], id.as_str());

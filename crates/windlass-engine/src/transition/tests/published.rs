@@ -269,6 +269,26 @@ fn a_cancel_at_any_stage_takes_everything_back_at_once() {
     }
 }
 
+/// It is over in the commit of its cancel, and its time to safe is known later.
+#[test]
+fn a_release_that_is_over_is_remembered_until_it_is_known_to_be_safe() {
+    let mut world = two();
+    world.input(&release(2, 2, by_hand()));
+    world.cancel(2);
+    assert_eq!(world.word(2), "canceled");
+    world.observe(Observation::SafeMeasured {
+        release: "r2".into(),
+        micros: 1_200,
+    });
+    let generation = world.state.plan_generation;
+    world.observe(Observation::RouterAcknowledged { generation });
+    let restore = world.release(2).restore.as_ref().unwrap();
+    assert_eq!((restore.safe, restore.time_to_safe_us), (true, Some(1_200)));
+    world.input(&release(3, 2, by_hand()));
+    let known = world.state.release(&"r2".into());
+    assert_eq!(known, None, "it was told");
+}
+
 #[test]
 fn a_user_completes_stages_at_once() {
     let mut world = two();
