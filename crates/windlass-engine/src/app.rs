@@ -87,6 +87,9 @@ pub struct Published {
     pub build: Option<BuildId>,
     /// Commit that asked for it, which orders versions: a build that takes long makes none newer.
     pub commit: CommitNumber,
+    /// When it was last said that the quota has no room for an instance of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_at: Option<Uptime>,
 }
 
 /// What a new release or build does to others of its app.

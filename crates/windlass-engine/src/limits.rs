@@ -22,6 +22,9 @@ pub const CRASHES_MAX: u32 = 200;
 pub const CRASH_RESET_MS: u64 = 5 * 60_000;
 /// An instance on demand without a request for so long is stopped, milliseconds.
 pub const IDLE_LIMIT_MS: u64 = 60_000;
+/// Between two words about an instance on demand that the quota has no room for, milliseconds:
+/// every request may ask for it.
+pub const REFUSAL_PERIOD_MS: u64 = 30_000;
 /// Most published versions of one app: each is part of its document.
 pub const PUBLISHED_MAX: usize = 500;
 /// Most steps of a release.

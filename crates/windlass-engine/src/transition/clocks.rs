@@ -28,6 +28,9 @@ impl Work {
                 | InstancePhase::Restarting => {}
             }
         }
+        for published in self.state.published.values_mut() {
+            published.refused_at = None;
+        }
         for release in &mut self.state.releases {
             shift_deadline(&mut release.deadline, shift);
             if let Some(at) = &mut release.timer_until {

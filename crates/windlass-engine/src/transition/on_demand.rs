@@ -6,6 +6,7 @@ use crate::app::RunState;
 use crate::configuration::ComponentRole;
 use crate::id::{ComponentName, InstanceId, RevisionId};
 use crate::instance::{Instance, InstancePhase};
+use crate::limits::REFUSAL_PERIOD_MS;
 use crate::time::Uptime;
 
 impl Work {
@@ -19,13 +20,32 @@ impl Work {
             return;
         }
         if !self.has_room_for(revision, component) {
-            self.tell_app(
-                "not_started",
-                format!("{component} of {revision} is over the quota of the organization"),
-            );
+            self.refuse_demand(revision, component);
             return;
         }
+        if let Some(published) = self.state.published.get_mut(revision) {
+            published.refused_at = None;
+        }
         self.add(revision, component);
+    }
+
+    /// Says that there is no room, now and then: every request of a visitor may ask.
+    fn refuse_demand(&mut self, revision: &RevisionId, component: &ComponentName) {
+        let now = self.now.uptime;
+        let Some(published) = self.state.published.get_mut(revision) else {
+            return;
+        };
+        let is_told = published
+            .refused_at
+            .is_some_and(|at| now.since(at) < REFUSAL_PERIOD_MS);
+        if is_told {
+            return;
+        }
+        published.refused_at = Some(now);
+        self.tell_app(
+            "not_started",
+            format!("{component} of {revision} is over the quota of the organization"),
+        );
     }
 
     /// An instance has had no request for some time: long enough ends it.

@@ -22,6 +22,7 @@ impl Work {
             let published = Published {
                 build: None,
                 commit,
+                refused_at: None,
             };
             self.state.published.insert(id.clone(), published);
             self.tell_app("published", format!("version {id} has a host of its own"));
@@ -88,6 +89,7 @@ impl Work {
         let published = Published {
             build: Some(id.clone()),
             commit,
+            refused_at: None,
         };
         for component in revision.configuration.components.keys() {
             self.state.scale.entry(component.clone()).or_insert(0);

@@ -3,7 +3,7 @@
 use super::world::{World, exited};
 use crate::input::{Input, Observation};
 use crate::instance::InstancePhase;
-use crate::limits::{CRASH_BACKOFF_MS, IDLE_LIMIT_MS};
+use crate::limits::{CRASH_BACKOFF_MS, IDLE_LIMIT_MS, REFUSAL_PERIOD_MS};
 use crate::time::Uptime;
 
 /// Versions 1 and 2 are there, the app runs 1.
@@ -120,9 +120,25 @@ fn a_version_that_is_taken_away_ends_its_instance() {
 fn the_quota_holds_for_what_is_on_demand() {
     let mut world = world();
     world.ledgers.instances_left = Some(0);
+    let told = |world: &World| {
+        let told = world.told.iter();
+        told.filter(|kind| **kind == "not_started").count()
+    };
+    let start = told(&world);
+    assert!(world.demand("v1"), "it is said once");
+    for _ in 0..100 {
+        assert!(!world.demand("v1"), "no commit for each request");
+    }
+    world.uptime += REFUSAL_PERIOD_MS - 1;
     assert!(!world.demand("v1"));
+    world.uptime += 1;
+    assert!(world.demand("v1"), "and again after a while");
+    assert_eq!(told(&world) - start, 2);
+    assert!(world.state.instances.is_empty());
     world.ledgers.instances_left = Some(1);
     assert!(world.demand("v1"));
+    let published = world.state.published.values();
+    assert!(published.into_iter().all(|it| it.refused_at.is_none()));
     assert_eq!(crate::transition::usage(&world.state).instances, 1);
 }
 
