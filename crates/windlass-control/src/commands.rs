@@ -11,6 +11,7 @@ pub mod delete_app;
 pub mod deploy;
 pub mod deploy_whole;
 pub mod edit_app;
+mod room;
 pub mod run_app;
 pub mod site;
 pub mod tasks;

@@ -61,7 +61,8 @@ pub struct SiteRelease {
 pub type ChangeRecord = Box<dyn FnOnce(&mut AppRecord) + Send>;
 
 impl Control {
-    /// Creates a deployment: the build and its own hosts, all of it or nothing.
+    /// Creates a deployment: the build and its own hosts, all of it or nothing. Before that the
+    /// oldest version that nobody has chosen gives way, if the app has as many as it may.
     ///
     /// # Errors
     /// [`Error::Rejected`], [`Error::NotFound`]; [`RouteError::Refused`] for a host that is taken.
@@ -70,6 +71,7 @@ impl Control {
         new: NewSiteDeployment,
         extra: Extra,
     ) -> Result<BuildRecord, RouteError> {
+        self.make_room(&new.record.app).await?;
         let settings = self.commit_settings().clone();
         let control = self.clone();
         let (committed, record, hosts) = self

@@ -521,3 +521,60 @@ async fn in_force(what: &str, is: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_version_that_nobody_chose_gives_way() {
+    let world = publishing(2).await;
+    // 1 runs the app, 2 has an alias, 3 and 4 have only their own hosts.
+    make(&world, 1, Some(Strategy::Instant)).await;
+    for number in 2..=4 {
+        let mut new = deployment(number, None);
+        new.record.hosts = match number {
+            2 => vec![host("kept")],
+            _ => Vec::new(),
+        };
+        let created = world.control.create_site_deployment(new, Extra::default());
+        created.await.expect("a deployment");
+        finish(&world, number).await;
+    }
+    // As if there were many more, which something else has chosen.
+    let app = world.app.clone();
+    let fill = world.control.store().write(move |tx| {
+        let mut row = tx.app_state(&app)?.expect("the app");
+        let mut state: serde_json::Value = serde_json::from_str(&row.document).expect("state");
+        let one = state["published"]["v1"].clone();
+        let published = state["published"].as_object_mut().expect("versions");
+        for number in published.len()..windlass_engine::limits::PUBLISHED_MAX {
+            let mut other = one.clone();
+            other["build"] = serde_json::Value::Null;
+            published.insert(format!("other{number}"), other);
+        }
+        row.document = state.to_string();
+        tx.put_app_state(Some(row.row_revision), &row)
+    });
+    fill.await.expect("many versions");
+    for (number, gone) in [(5, 3), (6, 4)] {
+        let mut new = deployment(number, None);
+        new.record.hosts = vec![host(&format!("chosen{number}"))];
+        let created = world.control.create_site_deployment(new, Extra::default());
+        created.await.expect("a deployment");
+        finish(&world, number).await;
+        assert!(build(&world, gone).withdrawn, "{gone}");
+        assert!(leads_to(&world, &format!("v{gone}")).is_empty(), "{gone}");
+    }
+    for kept in [1, 2, 5, 6] {
+        assert!(!build(&world, kept).withdrawn, "{kept}");
+    }
+    // Every other is chosen for something: a new one is refused.
+    let refused = world
+        .control
+        .create_site_deployment(deployment(7, None), Extra::default());
+    let refused = refused.await.expect_err("no room");
+    let RouteError::Other(windlass_control::Error::Rejected(refused)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(
+        matches!(refused, Rejection::LimitExceeded { .. }),
+        "{refused}"
+    );
+}
