@@ -6,6 +6,7 @@
 pub mod apps;
 pub mod builds;
 pub mod cancel_deployment;
+pub mod checks;
 pub mod continue_deployment;
 pub mod delete_app;
 pub mod deploy;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::configuration::{Configuration, Edit, JobKind, Key};
 use crate::id::{BuildId, CommitNumber, ComponentName, PlanGeneration, ReleaseId, RevisionId};
 use crate::limits::SHARE_ALL;
-use crate::strategy::{Step, Strategy, Weight};
+use crate::strategy::{Gate, Step, Strategy, Weight};
 use crate::time::{Timestamp, Uptime};
 
 /// A release.
@@ -314,6 +314,11 @@ impl Release {
             | ReleaseState::Restoring { .. }
             | ReleaseState::Finalized { .. } => None,
         }
+    }
+
+    /// Whether checks that have not concluded hold it back.
+    pub fn is_held_by_checks(&self) -> bool {
+        self.step().is_some_and(|step| step.gate == Gate::Checks)
     }
 
     /// The step that it moves towards or stands at.

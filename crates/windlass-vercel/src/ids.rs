@@ -7,7 +7,7 @@ const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno
 
 /// Characters behind the prefix of an id.
 const LENGTH: usize = 28;
-/// Characters of the id of a variable.
+/// Characters of the ids of variables and checks.
 const VARIABLE_LENGTH: usize = 16;
 /// Characters that tell the hosts of a project's deployments apart.
 const HOST_LENGTH: usize = 9;
@@ -25,6 +25,11 @@ pub(crate) fn deployment() -> String {
 /// A new id of an environment variable.
 pub(crate) fn variable() -> String {
     random(62, VARIABLE_LENGTH)
+}
+
+/// A new id of a check.
+pub(crate) fn check() -> String {
+    format!("check_{}", random(62, VARIABLE_LENGTH))
 }
 
 /// What a new host has of its own: small letters and digits.

@@ -9,6 +9,7 @@
 mod aliases;
 mod auth;
 mod body;
+mod checks;
 mod deployments;
 mod document;
 mod env;

@@ -75,6 +75,7 @@ fn resources() -> Router<VercelState> {
         .merge(crate::env::routes())
         .merge(crate::files::routes())
         .merge(crate::deployments::routes())
+        .merge(crate::checks::routes())
         .merge(crate::promotions::routes())
         .merge(crate::rolling_releases::routes())
         .merge(crate::aliases::routes())

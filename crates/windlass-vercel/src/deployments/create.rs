@@ -226,6 +226,7 @@ async fn submit(
             .clone()
             .or_else(|| before.and_then(|it| it.project_file.clone())),
         settings,
+        checks: Vec::new(),
     };
     let build = CreateBuildCommand {
         build: id.clone(),

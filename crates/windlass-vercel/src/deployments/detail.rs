@@ -8,9 +8,10 @@ use windlass_engine::id::{BuildId, ReleaseId, RevisionId};
 use windlass_engine::records::BuildRecord;
 
 use super::git::Repository;
+use crate::checks::Check;
 use crate::document::{Environment, Settings};
 
-/// Of a deployment. Never changes after its creation.
+/// Of a deployment. Never changes after its creation, but for its checks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Detail {
     /// Name of the project then.
@@ -47,6 +48,9 @@ pub(crate) struct Detail {
     /// Fields of the project file that came with it.
     #[serde(default)]
     pub(crate) project_file: Option<Value>,
+    /// Its checks, oldest first.
+    #[serde(default)]
+    pub(crate) checks: Vec<Check>,
 }
 
 /// What a deployment is for.

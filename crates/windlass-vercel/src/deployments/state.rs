@@ -7,7 +7,7 @@ use windlass_engine::app::AppState;
 use windlass_engine::build::{BuildOutcome, BuildState};
 use windlass_engine::id::BuildId;
 use windlass_engine::records::{BuildRecord, BuildRecordState};
-use windlass_engine::release::Outcome;
+use windlass_engine::release::{FailureReason, Outcome};
 use windlass_engine::strategy::Strategy;
 
 use super::detail::Detail;
@@ -178,11 +178,20 @@ impl Aliases {
                 code: "canceled",
                 message: "The assignment of the aliases was canceled",
             },
+            Some(Outcome::Failed(FailureReason::Check)) => Self::Refused {
+                code: "checks_failed",
+                message: "The aliases were not assigned: a check of the deployment failed",
+            },
             Some(Outcome::Failed(_)) => Self::Refused {
                 code: "failed",
                 message: "The aliases were not assigned: the release failed",
             },
-            None if matches!(own.release.strategy, Strategy::Stages(_)) => Self::Assigned,
+            // It gets its visitors by and by, unless checks hold back the first of them.
+            None if matches!(own.release.strategy, Strategy::Stages(_))
+                && !own.release.is_held_by_checks() =>
+            {
+                Self::Assigned
+            }
             None => Self::Awaited,
         }
     }

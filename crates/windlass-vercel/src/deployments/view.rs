@@ -14,6 +14,7 @@ use windlass_engine::records::{BuildRecord, BuildRecordState, Route};
 use super::detail::Detail;
 use super::find::Found;
 use super::state::{Aliases, ReadyState, Traffic};
+use crate::checks::{self, Check};
 use crate::error::ApiResult;
 use crate::host;
 use crate::place::slug;
@@ -135,6 +136,12 @@ impl<'a> Shown<'a> {
         self.traffic
     }
 
+    /// Its checks as they stand with it.
+    pub(crate) fn checks(&self) -> Vec<Check> {
+        let Found { record, detail, .. } = self.found;
+        checks::seen(&detail.checks, record, self.ready, self.aliases)
+    }
+
     /// `null`, or why the hosts were kept from it.
     pub(crate) fn alias_error(&self) -> Value {
         match self.aliases {
@@ -196,6 +203,9 @@ impl<'a> Shown<'a> {
         put("meta", json!(meta(record, detail)));
         put("inspectorUrl", Value::Null);
         put("aliasError", self.alias_error());
+        for (name, value) in checks::members(&self.checks(), self.aliases) {
+            put(name, value);
+        }
         put(
             "isRollbackCandidate",
             (self.traffic == Traffic::Promoted).into(),

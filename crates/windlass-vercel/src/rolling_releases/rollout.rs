@@ -46,7 +46,7 @@ pub(crate) fn waits(release: &Release) -> bool {
     match release.state {
         ReleaseState::Pending | ReleaseState::Building => true,
         ReleaseState::RollingOut { .. } | ReleaseState::Paused { .. } => {
-            release.step().is_none_or(|step| step.gate == Gate::Checks)
+            release.is_held_by_checks()
         }
         ReleaseState::Restoring { .. } | ReleaseState::Finalized { .. } => false,
     }

@@ -5,6 +5,7 @@
     reason = "a helper of a test may fail the test"
 )]
 
+mod checks;
 mod deployments;
 mod documentation;
 mod endpoints;
