@@ -179,6 +179,7 @@ async fn create(
         detail: None,
         hosts: Vec::new(),
         canceled: None,
+        began_at: None,
         withdrawn: false,
         metadata: request.metadata.apply(&Metadata::default())?,
         stamps: Stamps::default(),

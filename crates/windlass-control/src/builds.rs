@@ -374,6 +374,19 @@ fn note_commit(tx: &mut Tx<'_>, id: &BuildId, commit: Option<String>) -> Result<
     Ok(())
 }
 
+/// A build knows when it got its slot. One that begins with its creation has no record yet.
+pub(crate) fn note_begin(
+    tx: &mut Tx<'_>,
+    id: &BuildId,
+    wall: windlass_engine::time::Timestamp,
+) -> Result<(), Error> {
+    if let Some(mut row) = tx.get::<BuildRecord>(id)? {
+        row.began_at.get_or_insert(wall);
+        tx.put(&row)?;
+    }
+    Ok(())
+}
+
 /// Writes the record of a build as the engine has decided, and its artifact if it has one.
 pub(crate) fn settle_record(
     tx: &mut Tx<'_>,

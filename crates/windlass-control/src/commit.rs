@@ -15,7 +15,7 @@ use windlass_engine::time::Now;
 use windlass_engine::transition::{Ledgers, transition, usage};
 use windlass_store::{AppStateRow, NewEvent, Store, StoreError, Tx, Usage, WriteError};
 
-use crate::builds::settle_record;
+use crate::builds::{note_begin, settle_record};
 use crate::clock;
 use crate::control::put_audit;
 use crate::error::Error;
@@ -173,6 +173,7 @@ fn save(
         if holds && !held {
             let limit = settings.map_or(u32::MAX, |settings| settings.build_slots);
             tx.take_build_slot(BUILD_SLOTS, build.id.as_str(), limit)?;
+            note_begin(tx, &build.id, now.wall)?;
         } else if held && !holds {
             tx.free_build_slot(build.id.as_str())?;
         }

@@ -9,6 +9,7 @@ pub mod archive;
 pub mod artifacts;
 pub mod blobs;
 mod builds;
+pub mod built_sites;
 pub mod clock;
 pub mod commands;
 mod commit;

@@ -39,6 +39,7 @@ pub(crate) mod git;
 mod hosts;
 mod order;
 mod origin;
+mod output;
 mod source;
 pub(crate) mod state;
 pub(crate) mod view;

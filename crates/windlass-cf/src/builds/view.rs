@@ -93,6 +93,7 @@ mod tests {
             detail: None,
             hosts: Vec::new(),
             canceled: None,
+            began_at: None,
             withdrawn: false,
             metadata: Metadata::default(),
             stamps: Stamps::default(),

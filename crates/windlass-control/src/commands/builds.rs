@@ -1,6 +1,7 @@
 //! Creating and canceling builds.
 
 use serde_json::json;
+use windlass_engine::app::AppState;
 use windlass_engine::build::{BuildOutcome, BuildState};
 use windlass_engine::event::Subject;
 use windlass_engine::id::BuildId;
@@ -30,7 +31,9 @@ impl Control {
         let app = record.app.clone();
         let input = Input::CreateBuild(command);
         let (_, record) = self
-            .commit_with(&app, input, extra, move |tx, _| put_new_build(tx, record))
+            .commit_with(&app, input, extra, move |tx, committed| {
+                put_new_build(tx, record, &committed.state)
+            })
             .await?;
         Ok(record)
     }
@@ -141,8 +144,12 @@ fn not_cancelable(record: &BuildRecord) -> Error {
 pub(super) fn put_new_build(
     tx: &mut Tx<'_>,
     mut record: BuildRecord,
+    state: &AppState,
 ) -> Result<BuildRecord, Error> {
     let wall = clock::wall();
+    let mut builds = state.builds.iter();
+    let begins = builds.any(|build| build.id == record.id && build.holds_slot());
+    record.began_at = begins.then_some(wall);
     record.stamps.created_at = wall;
     record.stamps.updated_at = wall;
     record.stamps.created_commit = tx.commit_number();

@@ -109,8 +109,8 @@ where
     } = new;
     let id = command.release.clone();
     for NewBuild { command, record } in builds {
-        apply(tx, &app, &Input::CreateBuild(command), Some(settings))?;
-        put_new_build(tx, record)?;
+        let created = apply(tx, &app, &Input::CreateBuild(command), Some(settings))?;
+        put_new_build(tx, record, &created.state)?;
     }
     let mut committed = apply(tx, &app, &Input::Deploy(command), Some(settings))?;
     for value in &secrets {

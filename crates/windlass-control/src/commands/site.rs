@@ -83,7 +83,7 @@ impl Control {
                 let revision = new.build.on_built.as_ref().map(|it| it.revision.clone());
                 let input = Input::CreateBuild(new.build);
                 let committed = apply(tx, &app.id, &input, Some(&settings))?;
-                let record = put_new_build(tx, new.record)?;
+                let record = put_new_build(tx, new.record, &committed.state)?;
                 for value in &new.secrets {
                     tx.put(value)?;
                 }

@@ -132,7 +132,7 @@ fn take(output: &Path, app: &Path, site: &Path) -> Result<(), LifecycleFailure> 
     functions::complete(output, app)?;
     fs::create_dir_all(site).map_err(|error| io("create", site, &error))?;
     // What else tools leave there is about the build, not of the site.
-    for name in [CONFIG, "static", "functions"] {
+    for name in [CONFIG, "flags.json", "static", "functions"] {
         let (from, to) = (output.join(name), site.join(name));
         match fs::rename(&from, &to) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

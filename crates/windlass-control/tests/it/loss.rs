@@ -103,6 +103,7 @@ async fn a_build_that_waits_for_a_slot_goes_on_after_a_crash() {
         detail: None,
         hosts: Vec::new(),
         canceled: None,
+        began_at: None,
         withdrawn: false,
         metadata: Metadata::default(),
         stamps: Stamps::default(),

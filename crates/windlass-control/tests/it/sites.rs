@@ -140,6 +140,7 @@ fn deployment(number: u32, strategy: Option<Strategy>) -> NewSiteDeployment {
             detail: None,
             hosts: vec![host("branch")],
             canceled: None,
+            began_at: None,
             withdrawn: false,
             metadata: Metadata::default(),
             stamps: Stamps::default(),

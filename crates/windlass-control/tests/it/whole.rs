@@ -300,6 +300,7 @@ async fn new_build(world: &World, id: &str) -> NewBuild {
             detail: None,
             hosts: Vec::new(),
             canceled: None,
+            began_at: None,
             withdrawn: false,
             metadata: Metadata::default(),
             stamps: Stamps::default(),

@@ -353,6 +353,7 @@ fn choose(
         detail: None,
         hosts: Vec::new(),
         canceled: None,
+        began_at: None,
         withdrawn: false,
         metadata: Metadata::default(),
         stamps: Stamps::default(),

@@ -224,6 +224,9 @@ pub struct BuildRecord {
     /// version do.
     #[serde(default)]
     pub hosts: Vec<WantedHost>,
+    /// When it got its slot; `None` = it waits for one, or ended before.
+    #[serde(default)]
+    pub began_at: Option<Timestamp>,
     /// How it was canceled, from the moment at which it was: what runs of it ends a little later.
     #[serde(default)]
     pub canceled: Option<BuildCancel>,

@@ -207,6 +207,7 @@ pub(crate) fn build(id: &str, app: &str) -> BuildRecord {
         detail: None,
         hosts: Vec::new(),
         canceled: None,
+        began_at: None,
         withdrawn: false,
         metadata: metadata(),
         stamps: stamps(21),

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::find;
 use super::view::{Shown, Surroundings};
+use super::{find, output};
 use crate::auth::Authenticated;
 use crate::error::ApiResult;
 use crate::path::Params;
@@ -23,18 +23,20 @@ pub(super) async fn list(
     let shown = Shown::new(&found, &around);
     let id = found.record.id.as_str();
     let stamps = found.record.stamps;
+    let site = output::site(&state, &found, true).await?;
+    let made = site.as_ref().map(output::output).unwrap_or_default();
     Ok(Json(json!({"builds": [{
-        "id": format!("bld_{}", id.trim_start_matches("dpl_")),
+        "id": output::build_id(&found.record),
         "deploymentId": id,
         "entrypoint": ".",
         "readyState": shown.ready.as_str(),
         "readyStateAt": stamps.updated_at.0,
-        "scheduledAt": stamps.created_at.0,
+        "scheduledAt": found.record.began_at.map(|at| at.0),
         "createdAt": stamps.created_at.0,
         "createdIn": REGION,
         "use": "@vercel/build",
         "config": {},
-        "output": [],
+        "output": made,
         "fingerprint": null,
     }]})))
 }

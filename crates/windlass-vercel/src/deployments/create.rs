@@ -266,6 +266,7 @@ async fn submit(
         detail: Some(detail.to_value()),
         hosts: branch_host.into_iter().collect(),
         canceled: None,
+        began_at: None,
         withdrawn: false,
         metadata: Metadata::default(),
         stamps: Stamps::default(),

@@ -7,12 +7,12 @@ use windlass_control::history::ReleaseRecord;
 use windlass_control::identity::Visibility;
 use windlass_control::listing::{Column, Filter, ListQuery, Order, Page};
 use windlass_engine::app::AppState;
-use windlass_engine::build::BuildState;
 use windlass_engine::id::BuildId;
 use windlass_engine::records::{BuildRecord, BuildRecordState, Route};
 
 use super::detail::Detail;
 use super::find::Found;
+use super::output;
 use super::state::{Aliases, ReadyState, Traffic};
 use crate::checks::{self, Check};
 use crate::error::ApiResult;
@@ -24,6 +24,8 @@ use crate::server::{REGION, VercelState};
 const MAX_HOSTS: u32 = 200;
 /// Most releases of a project that are looked through.
 const MAX_RELEASES: u32 = 200;
+/// Beginning of the error of a build that had too little memory.
+const OUT_OF_MEMORY: &str = "InsufficientResources - Exited with status 137 (out of memory)";
 /// Who cancels what nobody has canceled.
 const SERVER: &str = "windlass";
 
@@ -74,6 +76,21 @@ impl Surroundings {
         &self.routes
     }
 
+    /// Hosts that somebody gave a deployment by hand: neither its own, nor its branch's, nor those of
+    /// its project.
+    fn given(&self, detail: &Detail) -> Vec<&str> {
+        let branch = detail.meta.get("branchAlias");
+        let is_given = |route: &&Route| {
+            let host = &route.full_host;
+            let mut to = route.destinations.iter();
+            *host != detail.host
+                && Some(host) != branch
+                && to.any(|to| to.revision.as_ref() == Some(&detail.revision))
+        };
+        let given = self.routes.iter().filter(is_given);
+        given.map(|route| route.full_host.as_str()).collect()
+    }
+
     /// Hosts that lead to a deployment beside its own: those of its project first, if it has them.
     fn aliases(&self, detail: &Detail) -> Vec<&str> {
         let serves = self
@@ -104,7 +121,10 @@ pub(crate) struct Shown<'a> {
     pub(crate) aliases: Aliases,
     traffic: Traffic,
     hosts: Vec<&'a str>,
+    /// Those of them that somebody gave it by hand.
+    given: Vec<&'a str>,
     building_at: i64,
+    assigned_at: i64,
 }
 
 impl<'a> Shown<'a> {
@@ -112,15 +132,18 @@ impl<'a> Shown<'a> {
     pub(crate) fn new(found: &'a Found, around: &'a Surroundings) -> Self {
         let Found { record, detail, .. } = found;
         let ready = ReadyState::of(record, around.app.as_ref(), &around.fetching);
-        let mut builds = around.app.iter().flat_map(|app| &app.builds);
-        let running = builds.find(|it| it.id == record.id && it.state == BuildState::Running);
+        let own =
+            (around.releases.iter()).find(|it| Some(&it.release.id) == detail.release.as_ref());
         Self {
             ready,
             aliases: Aliases::of(ready, detail, &around.releases),
             traffic: Traffic::of(detail, around.app.as_ref(), &around.releases),
             hosts: around.aliases(detail),
-            building_at: running
-                .map_or(record.stamps.created_at, |it| it.updated_at)
+            given: around.given(detail),
+            building_at: record.began_at.unwrap_or(record.stamps.created_at).0,
+            assigned_at: own
+                .filter(|it| it.release.is_finalized())
+                .map_or(record.stamps.updated_at, |it| it.release.updated_at)
                 .0,
             found,
         }
@@ -176,9 +199,19 @@ impl<'a> Shown<'a> {
         put("createdAt", created.into());
         put("buildingAt", self.building_at.into());
         match &record.state {
-            BuildRecordState::Staged { .. } => put("ready", record.stamps.updated_at.0.into()),
+            BuildRecordState::Staged { .. } => {
+                put("ready", record.stamps.updated_at.0.into());
+                put(
+                    "buildContainerFinishedAt",
+                    record.stamps.updated_at.0.into(),
+                );
+            }
             BuildRecordState::Failed { .. } if self.ready == ReadyState::Error => {
                 put("buildErrorAt", record.stamps.updated_at.0.into());
+                put(
+                    "buildContainerFinishedAt",
+                    record.stamps.updated_at.0.into(),
+                );
             }
             BuildRecordState::Failed { .. }
             | BuildRecordState::Skipped { .. }
@@ -247,6 +280,9 @@ impl<'a> Shown<'a> {
         } = self.found;
         let mut wire = self.common();
         let assigned = self.aliases == Aliases::Assigned;
+        let hosts = self.hosts.iter();
+        let automatic: Vec<&&str> = hosts.filter(|host| !self.given.contains(host)).collect();
+        let project_file = detail.project_file.as_ref();
         let team = json!({
             "id": place.team_id(),
             "name": place.organization.name,
@@ -258,8 +294,8 @@ impl<'a> Shown<'a> {
             "status": self.ready.as_str(),
             "bootedAt": self.building_at,
             "alias": self.hosts,
-            "userAliases": [],
-            "automaticAliases": self.hosts,
+            "userAliases": self.given,
+            "automaticAliases": automatic,
             "aliasAssigned": assigned,
             "aliasWarning": null,
             "aliasFinal": self.hosts.first(),
@@ -271,27 +307,29 @@ impl<'a> Shown<'a> {
                 "framework": detail.settings.framework,
             },
             "plan": "enterprise",
-            "public": false,
+            "public": detail.settings.public_source == Some(true),
             "regions": [REGION],
+            "passiveRegions": [],
             "createdIn": REGION,
             "env": detail.env,
             "build": {"env": detail.build_env},
             "builds": [],
             "lambdas": [],
             "routes": null,
+            "functions": project_file.and_then(|file| file.get("functions")),
+            "crons": [],
             "nodeVersion": detail.settings.node_version,
             "projectSettings": detail.settings,
             "isInConcurrentBuildsQueue": self.ready == ReadyState::Queued,
             "isInSystemBuildsQueue": false,
-            "buildSkipped": false,
+            "buildSkipped": matches!(record.state, BuildRecordState::Skipped { .. }),
             "isInstantStatic": false,
         });
         if let Value::Object(more) = more {
             wire.extend(more);
         }
         if assigned {
-            let at = record.stamps.updated_at.0;
-            wire.insert("aliasAssignedAt".to_owned(), at.into());
+            wire.insert("aliasAssignedAt".to_owned(), self.assigned_at.into());
         }
         if let (Some(repository), Some(git)) = (&detail.git, &record.git)
             && let Some(source) = repository.to_wire(git)
@@ -329,11 +367,17 @@ pub(super) fn cancel_reason(record: &BuildRecord) -> Option<String> {
 /// Why it did not come to be.
 fn why(record: &BuildRecord, ready: ReadyState) -> Vec<(&'static str, Value)> {
     match (ready, &record.state) {
-        (ReadyState::Error, BuildRecordState::Failed { error }) => vec![
-            ("errorCode", "BUILD_FAILED".into()),
-            ("errorMessage", error.as_str().into()),
-            ("errorStep", "buildStep".into()),
-        ],
+        (ReadyState::Error, BuildRecordState::Failed { error }) => {
+            let mut why = vec![
+                ("errorCode", "BUILD_FAILED".into()),
+                ("errorMessage", error.as_str().into()),
+                ("errorStep", "buildStep".into()),
+            ];
+            if error.starts_with(OUT_OF_MEMORY) {
+                why.push(("oomReport", "out-of-memory".into()));
+            }
+            why
+        }
         (ReadyState::Canceled, _) => {
             let Some(text) = cancel_reason(record) else {
                 return Vec::new();
@@ -363,5 +407,30 @@ fn why(record: &BuildRecord, ready: ReadyState) -> Vec<(&'static str, Value)> {
 /// Reads what surrounds a deployment and shows it by itself.
 pub(crate) async fn deployment(state: &VercelState, found: &Found) -> ApiResult<Value> {
     let around = Surroundings::read(state, found).await?;
-    Ok(Shown::new(found, &around).to_wire())
+    let mut wire = Shown::new(found, &around).to_wire();
+    if let Some(site) = output::site(state, found, false).await? {
+        for (name, value) in output::members(&found.record, &site) {
+            wire[name] = value;
+        }
+    }
+    Ok(wire)
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_engine::instance::{ExitReason, RunExit};
+
+    use super::*;
+
+    #[test]
+    fn the_error_of_a_build_without_memory_is_known() {
+        let exit = RunExit {
+            reason: ExitReason::OutOfMemory,
+            code: Some(137),
+            signal: None,
+            detail: None,
+        };
+        let error = format!("InsufficientResources - {}", exit.describe());
+        assert!(error.starts_with(OUT_OF_MEMORY), "{error}");
+    }
 }

@@ -163,6 +163,50 @@ fn a_function_starts_with_the_first_request_that_needs_it() {
 }
 
 #[test]
+fn a_deployment_shows_what_it_consists_of() {
+    let site = Site::new();
+    let function = ".vercel/output/functions/api/hello.func";
+    let config = r#"{"runtime": "nodejs20.x", "handler": "index.js", "launcherType": "Nodejs",
+        "memory": 256, "maxDuration": 7}"#;
+    let id = site.deploy(
+        "&prebuilt=1",
+        &[
+            (
+                ".vercel/output/config.json",
+                r#"{"version": 3, "routes": [{"src": "/a", "dest": "/index.html"}]}"#,
+            ),
+            (
+                ".vercel/output/flags.json",
+                r#"{"definitions": {"new-cart": {"description": "d"}}}"#,
+            ),
+            (".vercel/output/static/index.html", "static"),
+            (&format!("{function}/index.js"), "module.exports = () => 1"),
+            (&format!("{function}/.vc-config.json"), config),
+        ],
+        &json!({}),
+    );
+    let shown = site.until_ready(&id);
+    assert_eq!(shown["routes"][0]["dest"], "/index.html");
+    assert_eq!(shown["lambdas"][0]["output"][0]["path"], "api/hello");
+    assert_eq!(
+        shown["flags"]["definitions"]["new-cart"]["description"],
+        "d"
+    );
+    let at = |name: &str| shown[name].as_i64().expect(name);
+    assert!(at("createdAt") <= at("buildingAt") && at("buildingAt") <= at("ready"));
+    let builds = site.api.get(&format!("/v11/deployments/{id}/builds"));
+    let output = builds.expect("the builds")["builds"][0]["output"].clone();
+    assert_eq!(output[0]["lambda"]["memorySize"], 256, "{output:#}");
+    assert_eq!(output[0]["lambda"]["timeout"], 7);
+    assert_eq!(
+        (&output[1]["path"], &output[1]["size"]),
+        (&json!("index.html"), &json!(6))
+    );
+    assert_eq!(site.world.app_processes(), []);
+    site.world.end();
+}
+
+#[test]
 fn a_canceled_build_ends_with_its_whole_tree_and_moves_nothing() {
     let site = Site::new();
     let one = site.deploy("", &[("index.html", "one")], &json!({}));
