@@ -14,11 +14,11 @@ ROUTER = urlsplit(os.environ["WINDLASS_ROUTER_HTTP"])
 PAUSE_S = 0.01
 
 
-def ask(host, path="/"):
+def ask(host, path="/", headers=None):
     """What an app answers at a path: status and text."""
     connection = http.client.HTTPConnection(ROUTER.hostname, ROUTER.port, timeout=60)
     try:
-        connection.request("GET", path, headers={"Host": host})
+        connection.request("GET", path, headers={"Host": host} | (headers or {}))
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     finally:

@@ -1,74 +1,10 @@
 // Calls of the SDK one after the other. It checks each answer against its models and throws where
 // one does not fit. Prints a line a step; at the end `null` for what ran it.
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { vercel } from './client.mjs';
-
-const WAIT_LIMIT_MS = 600_000;
-
-async function step(name, work) {
-  try {
-    const value = await work();
-    console.log(`ok     ${name}`);
-    return value;
-  } catch (error) {
-    console.log(`FAILED ${name}`);
-    throw error;
-  }
-}
-
-/** The first true value of `probe`. */
-async function until(what, probe) {
-  const end = Date.now() + WAIT_LIMIT_MS;
-  while (Date.now() < end) {
-    const value = await probe();
-    if (value) return value;
-    await pause(50);
-  }
-  throw new Error(`waited too long for ${what}`);
-}
-
-/** The status with which a call is refused. */
-async function refused(call) {
-  try {
-    await call;
-  } catch (error) {
-    assert.ok(error.statusCode, `${error}`);
-    return error.statusCode;
-  }
-  throw new Error('not refused');
-}
-
-const get = (idOrUrl) => vercel.deployments.getDeployment({ idOrUrl });
-
-/** Waits until a deployment has its aliases. */
-const ready = (id) =>
-  until(`the end of ${id}`, async () => {
-    const found = await get(id);
-    assert.ok(!['ERROR', 'CANCELED'].includes(found.readyState), found.errorMessage);
-    return found.aliasAssigned && found;
-  });
-
-/** Creates a deployment of one page. */
-async function deploy(text, more = {}) {
-  const data = Buffer.from(text);
-  const sha = createHash('sha1').update(data).digest('hex');
-  await vercel.deployments.uploadFile({
-    contentLength: data.length,
-    xVercelDigest: sha,
-    requestBody: data,
-  });
-  return vercel.deployments.createDeployment({
-    skipAutoDetectionConfirmation: '1',
-    requestBody: {
-      name: 'sdk',
-      project: 'sdk',
-      files: [{ file: 'index.html', sha, size: data.length }],
-      ...more,
-    },
-  });
-}
+import { deploy, get, ready } from './deployments.mjs';
+import { rollingReleases } from './rolling.mjs';
+import { refused, step, until } from './steps.mjs';
 
 const user = await step('user', async () => (await vercel.user.getAuthUser()).user);
 const team = await step('teams', async () => {
@@ -185,6 +121,8 @@ await step('a build is canceled in the team that is named', async () => {
   assert.equal((await get(made.id)).canceledAt, canceled.canceledAt);
   assert.ok((await get(second.id)).alias.includes('sdk.apps.localhost'));
 });
+
+await rollingReleases(project, second);
 
 await step('removal', async () => {
   await vercel.deployments.deleteDeployment({ id: first.id });

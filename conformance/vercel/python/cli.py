@@ -40,9 +40,13 @@ class Done:
         self.out = out
         self.err = err
 
+    def all(self):
+        """Everything that it printed."""
+        return self.out + self.err
+
     def host(self):
         """The host of the deployment that it printed."""
-        found = DEPLOYMENT.search(self.out + self.err)
+        found = DEPLOYMENT.search(self.all())
         if not found:
             raise Difference(f"no deployment in {self.out!r} {self.err!r}")
         return found.group(1)

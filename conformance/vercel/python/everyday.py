@@ -1,13 +1,16 @@
 """An everyday session: a site and a function, from the first link to the removal."""
 
 import os
+import threading
 
 from api import deployment
 from cli import Cli, folder, paint
-from steps import equal, holds, step
+from steps import POLL_S, equal, holds, step, wait_for
 from visit import ask
 
 SUFFIX = "apps.localhost"
+# Commands that have other options in the newest version.
+OLD = os.environ["CLIENT_VERSION"].startswith("58.")
 
 
 def body(host, path="/"):
@@ -95,6 +98,34 @@ def everyday(transcript):
         vercel.run("whoami", "--token", "nobody", status=1)
 
 
+def follows(vercel, own, host):
+    """The logs of a deployment while it serves."""
+    arguments = ("logs", own) if OLD else ("logs", "--deployment", own)
+    running = vercel.start(*arguments, "--follow")
+    seen = threading.Event()
+
+    def read(stream):
+        for line in stream:
+            if "greets carl" in line:
+                seen.set()
+
+    # Which of the two it takes depends on its version.
+    readers = [
+        threading.Thread(target=read, args=(stream,), daemon=True)
+        for stream in (running.stdout, running.stderr)
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        # It shows what comes after it has begun, and does not say when that is.
+        wait_for("a new line", lambda: body(host, "/hello/carl") and seen.wait(POLL_S))
+    finally:
+        running.kill()
+        running.wait()
+        for reader in readers:
+            reader.join()
+
+
 def functions(transcript):
     """Built elsewhere, with a function that has variables of its project."""
     directory = folder(transcript, "function", "function")
@@ -108,13 +139,19 @@ def functions(transcript):
         vercel.run("env", "pull", ".env.production", "--environment", "production", "--yes")
 
     with step("a function serves"):
-        vercel.run("deploy", "--prebuilt", "--prod", "--yes")
+        own = vercel.run("deploy", "--prebuilt", "--prod", "--yes").host()
         host = f"function.{SUFFIX}"
         equal(body(host), "a static page\n", "page")
         wanted = '{"hello":"anna","greeting":"good morning","env":"production"}'
         equal(body(host, "/hello/anna"), wanted, "function")
         equal(ask(host, "/nothing"), (404, "no such page\n"), "page that is missing")
         equal(ask(host, "/old")[0], 308, "redirect")
+
+    with step("what it printed, and what it prints"):
+        shown = ("logs", own) if OLD else ("logs", "--deployment", own)
+        wait_for("the line", lambda: "greets anna" in vercel.run(*shown, keep=False).all())
+        vercel.run(*shown)
+        follows(vercel, own, host)
 
     with step("the same as one archive"):
         vercel.run("deploy", "--prebuilt", "--archive=tgz", "--yes")

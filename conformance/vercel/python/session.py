@@ -9,6 +9,7 @@ import sys
 
 from cancel import cancel
 from everyday import everyday
+from rolling import rolling
 from sdk import sdk
 from steps import run
 from transcript import Transcript
@@ -16,6 +17,7 @@ from transcript import Transcript
 CHAPTERS = {
     "everyday": everyday,
     "cancel": cancel,
+    "rolling": rolling,
     "sdk": sdk,
 }
 

@@ -14,14 +14,15 @@ ENV = os.environ
 DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "recordings")
 DURATION = r"\d+(?:\.\d+)?(?:ms|s|m)"
 # How far a client has read the log of a build when it notices that the build was canceled.
-LATE = re.compile(r"is being stopped|The deployment was canceled")
+LATE = re.compile(r"is being stopped|The deployment was canceled.*")
 # Lines that say that a command waits, and for what.
 WAITS = re.compile(r"(Queued|Building|Initializing|Completing|Downloading|Removing)…?|Uploading \[.*")
 PLAIN = [
     (re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"), ""),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
     (re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d{4} \d\d:\d\d:\d\d GMT\S* \([^)]*\)"), "<time>"),
-    (re.compile(r"\b\d\d:\d\d:\d\d\.\d\d\b"), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d to \d\d:\d\d:\d\d \(UTC[^)]*\)"), "<times>"),
+    (re.compile(r"\b\d\d:\d\d:\d\d\.\d{2,3}\b"), "<time>"),
     (re.compile(rf"\[{DURATION}( ago)?\]"), r"[<span>\1]"),
     (re.compile(rf"\bin {DURATION}\b"), "in <span>"),
     (re.compile(rf"(?<=  ){DURATION}( ago)?(?=  |$)", re.MULTILINE), r"<span>\1"),
@@ -29,6 +30,7 @@ PLAIN = [
     (re.compile(r"(127\.0\.0\.1|\.localhost):\d+"), r"\1:<port>"),
     (re.compile(r"(?<=-)(?=[a-z0-9]*\d)[a-z0-9]{9}(?=-main\.apps\.localhost)"), "<label>"),
     (re.compile(r"(?<=-)[a-z0-9]{9}(?=-main\.apps\.localhost)"), "<label>"),
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uuid>"),
     (re.compile(r"\(Node\.js \d+\.\d+\.\d+\)"), "(Node.js <version>)"),
 ]
 ID = re.compile(r"\b(dpl|prj|team|bld|ali)_[0-9A-Za-z]+")
