@@ -31,6 +31,8 @@ pub enum FunctionLine<'a> {
         request: Option<&'a str>,
         /// Whether it was meant as a warning.
         is_warning: bool,
+        /// Whether it was printed in one with the line before it.
+        is_more: bool,
         /// What.
         text: &'a str,
     },
@@ -44,6 +46,7 @@ impl<'a> FunctionLine<'a> {
         noted().or_else(tagged).unwrap_or(Self::Printed {
             request: None,
             is_warning: false,
+            is_more: false,
             text: line,
         })
     }
@@ -75,14 +78,19 @@ fn note(rest: &str) -> Option<FunctionLine<'_>> {
     }
 }
 
-/// Of a function: `NAME] TEXT`, or `NAME LEVEL] TEXT`.
+/// Of a function: `NAME] TEXT`, with words behind the name.
 fn tagged(rest: &str) -> Option<FunctionLine<'_>> {
     let (tag, text) = rest.split_once("] ")?;
-    let (name, is_warning) = match tag.split_once(' ') {
-        None => (tag, false),
-        Some((name, "warning")) => (name, true),
-        Some(_) => return None,
-    };
+    let mut words = tag.split(' ');
+    let name = words.next()?;
+    let (mut is_warning, mut is_more) = (false, false);
+    for word in words {
+        match word {
+            "warning" => is_warning = true,
+            "more" => is_more = true,
+            _ => return None,
+        }
+    }
     let request = match name {
         "-" => None,
         name => Some(name).filter(|name| is_name(name)),
@@ -90,6 +98,7 @@ fn tagged(rest: &str) -> Option<FunctionLine<'_>> {
     (request.is_some() || name == "-").then_some(FunctionLine::Printed {
         request,
         is_warning,
+        is_more,
         text,
     })
 }
@@ -110,7 +119,14 @@ mod tests {
         let printed = |request, is_warning, text| FunctionLine::Printed {
             request,
             is_warning,
+            is_more: false,
             text,
+        };
+        let more = |is_warning| FunctionLine::Printed {
+            request: Some("a-1"),
+            is_warning,
+            is_more: true,
+            text: "more",
         };
         for (line, read) in [
             (
@@ -144,6 +160,8 @@ mod tests {
                 printed(Some("a-1"), true, "[b] mind"),
             ),
             ("[-] (a-1) 200 12ms", printed(None, false, "(a-1) 200 12ms")),
+            ("[a-1 more] more", more(false)),
+            ("[a-1 warning more] more", more(true)),
             ("[a-1] ", printed(Some("a-1"), false, "")),
             ("[1, 2] list", printed(None, false, "[1, 2] list")),
             ("(a-1) 200 soon", printed(None, false, "(a-1) 200 soon")),

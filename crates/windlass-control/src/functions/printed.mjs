@@ -1,7 +1,8 @@
 // What a function prints, line by line, with the request that it was printed for.
 //
-// A line of a function begins with `[NAME] ` or `[NAME LEVEL] `, where NAME is `-` outside of
-// requests. What is written without Node's own streams has no such beginning.
+// A line of a function begins with `[NAME] `, where NAME is `-` outside of requests. Behind the name
+// stand `warning` for a warning and `more` for a line that was printed in one with the line before.
+// What is written without Node's own streams has no such beginning.
 
 // Characters that wait for the end of their line.
 const LINE_LIMIT = 16_384;
@@ -41,11 +42,12 @@ function takeOver(stream, current) {
     const done = typeof encoding === 'function' ? encoding : callback;
     const coding = typeof encoding === 'string' ? encoding : 'utf8';
     const text = typeof chunk === 'string' ? Buffer.from(chunk, coding).toString() : Buffer.from(chunk).toString();
-    const tag = `[${current() ?? '-'}${level === undefined ? '' : ` ${level}`}] `;
+    const words = [current() ?? '-', level].filter(Boolean).join(' ');
+    const tag = `[${words}] `;
     const lines = `${waiting.get(tag) ?? ''}${text}`.split('\n');
     const rest = lines.pop();
     waiting.delete(tag);
-    const whole = lines.map((line) => `${tag}${line}\n`).join('');
+    const whole = lines.map((line, at) => `${at === 0 ? tag : `[${words} more] `}${line}\n`).join('');
     if (rest !== '') {
       waiting.set(tag, rest);
     }

@@ -534,6 +534,7 @@ fn what_is_printed_names_its_request() {
         let said = |text: &str| FunctionLine::Printed {
             request: Some(name),
             is_warning: false,
+            is_more: text.starts_with('('),
             text: text.to_owned().leak(),
         };
         let lines = of(name);
@@ -562,6 +563,7 @@ fn what_is_printed_names_its_request() {
     let loaded = FunctionLine::Printed {
         request: None,
         is_warning: false,
+        is_more: false,
         text: "loaded",
     };
     assert_eq!(outside, [loaded], "{printed}");

@@ -68,10 +68,13 @@ fn lines(follower: LogFollower, host: String) -> impl Stream<Item = Result<Bytes
                 tokio::time::sleep(LOOK_PERIOD).await;
                 let (next, lines) = follower.next(BATCH).await.ok()?;
                 follower = next;
-                let news = lines.iter().filter_map(|line| open.take(line));
+                let mut news = Vec::new();
+                for line in &lines {
+                    open.take(line, &mut news);
+                }
                 let mut text = String::new();
-                for news in news {
-                    push(&mut text, &wire(&news, &host));
+                for news in &news {
+                    push(&mut text, &wire(news, &host));
                 }
                 let ends = tokio::time::Instant::now() >= until;
                 if ends {

@@ -12,6 +12,8 @@ use crate::error::ApiResult;
 use crate::place::Place;
 use crate::server::VercelState;
 
+/// Bytes of lines that were printed in one.
+const MESSAGE_BYTES: usize = 64 * 1024;
 /// Requests that are remembered until they end.
 const OPEN_LIMIT: usize = 10_000;
 
@@ -54,6 +56,20 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
+impl Line {
+    /// Takes a line on that was printed in one with this, if there is room.
+    fn take_on(&mut self, is_more: bool, next: &Self) -> bool {
+        let fits = is_more
+            && self.is_error_stream == next.is_error_stream
+            && self.text.len() + next.text.len() < MESSAGE_BYTES;
+        if fits {
+            self.text.push('\n');
+            self.text.push_str(&next.text);
+        }
+        fits
+    }
+}
+
 /// A request with its lines; one without an id stands for a line outside of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
@@ -79,8 +95,8 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Takes a line in.
-    pub(super) fn take(&mut self, line: &LogLine) -> Option<News> {
+    /// Takes a line in, and adds to the news what it says.
+    pub(super) fn take(&mut self, line: &LogLine, news: &mut Vec<News>) {
         let text = String::from_utf8_lossy(&line.text);
         match FunctionLine::parse(&text) {
             FunctionLine::Begun {
@@ -95,27 +111,35 @@ impl Open {
                 }
                 let asked = asked(request, method, host, path);
                 self.asked.insert(request.to_owned(), asked);
-                None
             }
             FunctionLine::Ended {
                 request, status, ..
             } => {
-                let mut asked = self.asked.remove(request)?;
-                asked.status = status.unwrap_or(0);
-                Some(News::Over(asked))
+                if let Some(mut asked) = self.asked.remove(request) {
+                    asked.status = status.unwrap_or(0);
+                    news.push(News::Over(asked));
+                }
             }
             FunctionLine::Printed {
                 request,
                 is_warning,
+                is_more,
                 text,
             } => {
+                let said = printed(line, is_warning, text);
+                if let Some(News::Printed(asked, last)) = news.last_mut()
+                    && asked.as_ref().map(|asked| asked.id.as_str()) == request
+                    && last.take_on(is_more, &said)
+                {
+                    return;
+                }
                 let known = request.map(|id| {
                     self.asked.get(id).cloned().unwrap_or_else(|| Asked {
                         id: id.to_owned(),
                         ..Asked::default()
                     })
                 });
-                Some(News::Printed(known, printed(line, is_warning, text)))
+                news.push(News::Printed(known, said));
             }
         }
     }
@@ -194,21 +218,37 @@ pub(super) fn rows(lines: &[(RevisionId, LogLine)]) -> Vec<Row> {
             FunctionLine::Printed {
                 request: Some(request),
                 is_warning,
+                is_more,
                 text,
             } => {
                 let place = row_of(request, &mut rows, &mut known);
-                rows[place].lines.push(printed(line, is_warning, text));
+                let said = printed(line, is_warning, text);
+                let last = rows[place].lines.last_mut();
+                if !last.is_some_and(|last| last.take_on(is_more, &said)) {
+                    rows[place].lines.push(said);
+                }
             }
             FunctionLine::Printed {
                 request: None,
                 is_warning,
+                is_more,
                 text,
-            } => rows.push(Row {
-                deployment: find::of_version(revision),
-                stamp_ns: line.stamp_ns,
-                asked: Asked::default(),
-                lines: vec![printed(line, is_warning, text)],
-            }),
+            } => {
+                let deployment = find::of_version(revision);
+                let said = printed(line, is_warning, text);
+                let last = rows
+                    .last_mut()
+                    .filter(|row| row.asked.id.is_empty() && row.deployment == deployment)
+                    .and_then(|row| row.lines.last_mut());
+                if !last.is_some_and(|last| last.take_on(is_more, &said)) {
+                    rows.push(Row {
+                        deployment,
+                        stamp_ns: line.stamp_ns,
+                        asked: Asked::default(),
+                        lines: vec![said],
+                    });
+                }
+            }
         }
     }
     rows
@@ -321,6 +361,8 @@ mod tests {
             of("two", line(3, false, "(a) POST other.test /y")),
             of("one", line(4, false, "[-] outside")),
             of("one", line(5, true, "[a warning] mind")),
+            of("one", line(5, true, "[a warning more] the gap")),
+            of("one", line(5, false, "[- more] the same")),
             of("one", line(6, false, "(a) 500 3ms")),
         ]);
         let shown: Vec<_> = rows
@@ -342,10 +384,10 @@ mod tests {
                     ("one", "GET"),
                     "shop.test",
                     500,
-                    vec![("error", "early"), ("warning", "mind")]
+                    vec![("error", "early"), ("warning", "mind\nthe gap")]
                 ),
                 (("two", "POST"), "other.test", 0, vec![]),
-                (("one", ""), "", 0, vec![("info", "outside")]),
+                (("one", ""), "", 0, vec![("info", "outside\nthe same")]),
             ]
         );
     }
@@ -353,17 +395,43 @@ mod tests {
     #[test]
     fn who_follows_is_told_lines_at_once_and_the_end_of_a_request() {
         let mut open = Open::default();
-        assert_eq!(open.take(&line(1, false, "(a) GET shop.test /x")), None);
-        let Some(News::Printed(Some(asked), said)) = open.take(&line(2, false, "[a] hello")) else {
-            panic!("nothing was printed");
+        let mut take = |line| {
+            let mut news = Vec::new();
+            open.take(&line, &mut news);
+            news
+        };
+        assert_eq!(take(line(1, false, "(a) GET shop.test /x")), []);
+        let said = take(line(2, false, "[a] hello"));
+        let [News::Printed(Some(asked), said)] = said.as_slice() else {
+            panic!("{said:?}");
         };
         assert_eq!((asked.path.as_str(), asked.status), ("/x", 0));
         assert_eq!(said.text, "hello");
-        let Some(News::Over(asked)) = open.take(&line(3, false, "(a) 200 1ms")) else {
-            panic!("it is not over");
+        let over = take(line(3, false, "(a) 200 1ms"));
+        let [News::Over(asked)] = over.as_slice() else {
+            panic!("{over:?}");
         };
         assert_eq!(asked.status, 200);
         // Of a request that began before anybody followed.
-        assert_eq!(open.take(&line(4, false, "(b) 200 1ms")), None);
+        assert_eq!(take(line(4, false, "(b) 200 1ms")), []);
+    }
+
+    #[test]
+    fn lines_that_were_printed_in_one_stay_together() {
+        let (mut open, mut news) = (Open::default(), Vec::new());
+        for (is_error, text) in [
+            (false, "[a] one"),
+            (false, "[a more] two"),
+            (true, "[a more] other stream"),
+            (false, "[b more] other request"),
+        ] {
+            open.take(&line(1, is_error, text), &mut news);
+        }
+        let texts = news.iter().map(|news| match news {
+            News::Printed(_, line) => line.text.as_str(),
+            News::Over(_) => "over",
+        });
+        let texts: Vec<&str> = texts.collect();
+        assert_eq!(texts, ["one\ntwo", "other stream", "other request"]);
     }
 }
