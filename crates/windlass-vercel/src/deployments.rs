@@ -223,7 +223,8 @@ async fn cancel(
     headers: HeaderMap,
     _: Ignored,
 ) -> ApiResult {
-    let found = find::deployment(&state, &caller, &query, params.get("deployment")).await?;
+    let id = find::well_formed(params.get("deployment"))?;
+    let found = find::deployment(&state, &caller, &query, id).await?;
     found.place.require_operate()?;
     let reason = cancel_headers::reason(&headers)?;
     let attempt = Attempt::of(&caller, &method, &uri, &[]);

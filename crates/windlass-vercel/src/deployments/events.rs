@@ -171,6 +171,9 @@ impl Reader {
             }
             (_, ReadyState::Canceled) => {
                 let text = match cancel_reason(&found.record) {
+                    Some(reason) if reason.starts_with("canceled by ") => {
+                        format!("The deployment was {reason}")
+                    }
                     Some(reason) => format!("The deployment was canceled: {reason}"),
                     None => "The deployment was canceled".to_owned(),
                 };

@@ -46,6 +46,20 @@ pub(crate) async fn deployment(
     found.ok_or_else(|| ApiError::not_found("Deployment"))
 }
 
+/// An id that is one by its letters.
+///
+/// # Errors
+/// 400.
+pub(super) fn well_formed(id: &str) -> ApiResult<&str> {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if id.len() <= MAX_HOST_BYTES && id.bytes().all(is_letter) {
+        return Ok(id);
+    }
+    Err(ApiError::bad_request(
+        "Invalid request: `id` should be the id of a deployment",
+    ))
+}
+
 async fn lookup(
     state: &VercelState,
     caller: &Authenticated,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use windlass_build_output::{OutputError, Problem, config_of_project};
 
 use super::commit::Commit;
 use super::detail::Target;
@@ -82,6 +83,7 @@ impl Order {
             ..Commit::default()
         };
         let build = object.get("build").and_then(Value::as_object);
+        let prebuilt = query.switch("prebuilt")?;
         Ok(Self {
             target,
             source: if body::text(object, "source")?.as_deref() == Some("cli") {
@@ -92,8 +94,8 @@ impl Order {
             env: pairs(object.get("env"), "env")?,
             build_env: pairs(build.and_then(|build| build.get("env")), "build.env")?,
             auto_assign: body::truth(object, "autoAssignCustomDomains")?,
-            prebuilt: query.switch("prebuilt")?,
-            project_file: project_file(object),
+            prebuilt,
+            project_file: project_file(object, prebuilt)?,
             meta,
             commit,
         })
@@ -166,11 +168,28 @@ fn pairs(value: Option<&Value>, name: &str) -> ApiResult<BTreeMap<String, String
     object.iter().map(pair).collect()
 }
 
-fn project_file(object: &Map<String, Value>) -> Option<Value> {
+/// Fields of the project file. What no site could be made of is refused before anything is built;
+/// what was built before it came brings its own.
+fn project_file(object: &Map<String, Value>, prebuilt: bool) -> ApiResult<Option<Value>> {
     let fields: Map<String, Value> = PROJECT_FILE
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), object.get(name)?.clone())))
         .filter(|(_, value)| !value.is_null())
         .collect();
-    (!fields.is_empty()).then_some(Value::Object(fields))
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    let fields = Value::Object(fields);
+    if !prebuilt {
+        config_of_project(&fields, &[]).map_err(|error| refused(&error))?;
+    }
+    Ok(Some(fields))
+}
+
+fn refused(error: &OutputError) -> ApiError {
+    let message = format!("Invalid request: {error}");
+    match error.problem {
+        Problem::Route => ApiError::invalid("invalid_route", message),
+        Problem::Invalid | Problem::NotSupported => ApiError::bad_request(message),
+    }
 }

@@ -212,6 +212,15 @@ async fn what_is_over_can_not_be_canceled_and_the_refusal_says_what_ends_it() {
             .await;
         assert_eq!(missing.error(), (404, "not_found", "Deployment not found"));
     }
+    for id in ["..%2fx", "dpl_%20", "a%22"] {
+        let path = format!("/v12/deployments/{id}/cancel");
+        let refused = world.call(Method::PATCH, "anna", &path, None).await;
+        assert_eq!(
+            (refused.error().0, refused.error().1),
+            (400, "bad_request"),
+            "{id}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -328,4 +337,29 @@ async fn what_can_not_be_deployed_is_refused() {
         let refused = world.deploy("shop", &bad).await;
         assert_eq!(refused.error().0, 400, "{bad}: {:?}", refused.body);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_that_no_site_can_have_are_refused_before_anything_is_built() {
+    let world = World::start().await;
+    for (bad, code) in [
+        (
+            json!({"routes": [{"src": "/(", "dest": "/x"}]}),
+            "invalid_route",
+        ),
+        (json!({"redirects": [{"source": "/a"}]}), "bad_request"),
+        (
+            json!({"crons": [{"path": "/a", "schedule": "* * * * *"}]}),
+            "bad_request",
+        ),
+    ] {
+        let refused = world.deploy("shop", &bad).await;
+        assert_eq!(
+            (refused.error().0, refused.error().1),
+            (400, code),
+            "{bad}: {:?}",
+            refused.body
+        );
+    }
+    assert_eq!(world.get("/v9/projects/shop").await.status, 404);
 }
