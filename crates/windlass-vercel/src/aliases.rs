@@ -163,7 +163,7 @@ async fn assign(
     Ok(Json(answer))
 }
 
-fn refused(error: RouteError) -> ApiError {
+pub(crate) fn refused(error: RouteError) -> ApiError {
     match error {
         RouteError::Refused(RouteRefusal::Taken | RouteRefusal::HostInOtherSpace) => {
             ApiError::alias_in_use()
@@ -175,7 +175,7 @@ fn refused(error: RouteError) -> ApiError {
 
 /// Label and domain of a host: below the longest domain that the team can use; a name without dots
 /// lies below the usual one.
-async fn address(
+pub(crate) async fn address(
     state: &VercelState,
     organization: &Organization,
     name: &str,

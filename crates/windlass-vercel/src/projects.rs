@@ -27,6 +27,7 @@ use crate::query::Pairs;
 use crate::server::VercelState;
 use crate::{env, host, ids};
 
+mod domains;
 mod link;
 mod settings;
 pub(crate) mod view;
@@ -48,6 +49,20 @@ pub(crate) fn routes() -> Router<VercelState> {
         .route(
             "/projects/{project}/custom-environments",
             get(custom_environments),
+        )
+        .route(
+            "/projects/{project}/domains",
+            get(domains::list).post(domains::add),
+        )
+        .route(
+            "/projects/{project}/domains/{domain}",
+            get(domains::show)
+                .patch(domains::update)
+                .delete(domains::remove),
+        )
+        .route(
+            "/projects/{project}/domains/{domain}/verify",
+            post(domains::verify),
         )
         .route(
             "/projects/{project}/link",

@@ -65,6 +65,38 @@ impl Control {
         }
         Ok(moved)
     }
+
+    /// Makes a host that nobody has lead to what an app runs. It is in force when this returns.
+    ///
+    /// # Errors
+    /// [`RouteRefusal`]; [`Error::NotFound`] without the app or the domain.
+    pub async fn add_host(
+        &self,
+        actor: &Actor,
+        app: &AppId,
+        host: WantedHost,
+        extra: Extra,
+    ) -> Result<Route, RouteError> {
+        let (control, app) = (self.clone(), app.clone());
+        let by = now_by(actor);
+        let (route, commit) = self
+            .store()
+            .write(move |tx| {
+                control.claim(tx, extra.once.as_ref())?;
+                put_audit(tx, extra.audit)?;
+                let record = crate::commands::apps::live_app(tx, &app)?;
+                let route = put_new_host(tx, &record, &host, None)?;
+                let (_, space) = place(tx, &record.space)?;
+                super::put_mapping_events(tx, &by, &space, &route, &[])?;
+                Ok::<_, RouteError>((route, tx.commit_number()))
+            })
+            .await
+            .map_err(WriteError::flatten)?;
+        if let Some(position) = self.publish_host_in_time(&route.full_host, commit) {
+            self.await_acknowledged(position).await;
+        }
+        Ok(route)
+    }
 }
 
 /// Creates a host that nobody has.

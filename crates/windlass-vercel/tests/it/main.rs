@@ -8,6 +8,7 @@
 mod checks;
 mod deployments;
 mod documentation;
+mod domains;
 mod endpoints;
 mod env;
 mod files;

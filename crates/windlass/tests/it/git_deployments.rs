@@ -84,6 +84,12 @@ fn a_branch_is_built_with_what_its_commit_says() {
         format!("main {commit} acme")
     );
     assert_eq!(hub.site.visit(&production, "/shared.txt").1, "shared");
+    // A domain of the project leads there from the answer on.
+    let domain = format!("www-shop.{}", hub.site.world.platform.domain_name);
+    let body = json!({ "name": domain });
+    let added = hub.site.api.post("/v10/projects/shop/domains", &body);
+    added.expect("a domain");
+    assert_eq!(hub.site.visit(&domain, "/shared.txt").1, "shared");
 
     let ignored = json!({"ignoreCommand": "test -f skip", "outputDirectory": "."});
     hub.repository
