@@ -191,7 +191,9 @@ impl Reader {
 /// The end of a stream: nothing comes after it.
 fn last(found: &Found, shown: &Shown<'_>) -> Value {
     let at = found.record.stamps.updated_at.0;
-    if shown.ready == ReadyState::Ready {
+    // With hosts that were refused clients would take this for a success with a warning: without it
+    // they look at the deployment and fail.
+    if shown.ready == ReadyState::Ready && shown.alias_error().is_null() {
         return json!({
             "type": "alias-assigned",
             "deploymentId": found.record.id,

@@ -136,6 +136,11 @@ async fn a_check_that_fails_keeps_the_hosts_from_it() {
         assert_eq!(refused["checksState"], "completed");
         assert_eq!(refused["checksConclusion"], conclusion);
         assert_eq!(refused["checks"]["deployment-alias"]["state"], "failed");
+        // Clients that follow the log take hosts that were told there for a success.
+        let path = format!("/v3/deployments/{id}/events?follow=1&format=lines");
+        let stream = world.get(&path).await.body;
+        let stream = stream.as_str().expect("lines");
+        assert!(!stream.contains("alias-assigned"), "{stream}");
         assert_eq!(serving(&world).await, first.as_str());
     }
 }
