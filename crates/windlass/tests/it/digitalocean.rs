@@ -9,4 +9,5 @@ mod https;
 mod kills;
 mod overlap;
 mod ssh;
+mod three;
 mod world;

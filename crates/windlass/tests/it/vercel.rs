@@ -8,6 +8,7 @@ use windlass::demo::api::{Answer, Api};
 use windlass::demo::census::Seen;
 
 mod queue;
+mod rolling;
 
 use crate::world::{World, ask, until, until_gone, until_some};
 
