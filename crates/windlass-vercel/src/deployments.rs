@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch};
 use axum::{Json, Router};
@@ -66,8 +66,16 @@ async fn show(
     query: Pairs,
     params: Params,
 ) -> ApiResult<Json<Value>> {
-    let found = find::deployment(&state, &caller, &query, params.get("deployment")).await?;
-    Ok(Json(view::deployment(&state, &found).await?))
+    let id = params.get("deployment");
+    match find::deployment(&state, &caller, &query, id).await {
+        Ok(found) => Ok(Json(view::deployment(&state, &found).await?)),
+        Err(refusal) => match find::public(&state, id).await? {
+            Some(found) if refusal.status == StatusCode::NOT_FOUND => {
+                Ok(Json(view::public_deployment(&state, &found).await?))
+            }
+            Some(_) | None => Err(refusal),
+        },
+    }
 }
 
 /// What a list asks for beside its page.

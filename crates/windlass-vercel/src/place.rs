@@ -318,3 +318,17 @@ pub(crate) fn project_by_id(
         access,
     }))
 }
+
+/// The project with this id for somebody who is not in its team: they may do nothing there.
+pub(crate) fn public_project(state: &VercelState, id: &AppId) -> ApiResult<Option<Place>> {
+    let app = state.control.find_app(id)?;
+    let Some(app) = app.filter(|app| app.dialect == Dialect::Vercel) else {
+        return Ok(None);
+    };
+    let organization = state.control.tenancy().organization(&app.organization)?;
+    Ok(organization.map(|organization| Place {
+        app,
+        organization,
+        access: SpaceAccess::default(),
+    }))
+}

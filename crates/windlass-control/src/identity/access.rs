@@ -28,7 +28,7 @@ pub enum Blocked {
 }
 
 /// What a caller may do in a space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SpaceAccess {
     /// See the space and its apps.
     pub read: bool,

@@ -7,6 +7,7 @@ use windlass_engine::records::BuildRecord;
 
 use super::detail::Detail;
 use crate::auth::Authenticated;
+use crate::document::{Document, Settings};
 use crate::error::{ApiError, ApiResult};
 use crate::ids;
 use crate::place::{self, Place};
@@ -65,16 +66,53 @@ async fn lookup(
     caller: &Authenticated,
     text: &str,
 ) -> ApiResult<Option<Found>> {
+    match named(state, text).await? {
+        Some(id) => by_id(state, caller, &id),
+        None => Ok(None),
+    }
+}
+
+/// A deployment of a project that makes its source public now and did when it was deployed:
+/// whoever has a token may look at it.
+pub(super) async fn public(state: &VercelState, id_or_host: &str) -> ApiResult<Option<Found>> {
+    let Some(id) = named(state, id_or_host).await? else {
+        return Ok(None);
+    };
+    let is_public = |settings: &Settings| settings.public_source == Some(true);
+    let Some((record, detail)) = read(state, &id)?.filter(|it| is_public(&it.1.settings)) else {
+        return Ok(None);
+    };
+    let place = place::public_project(state, &record.app)?;
+    let place = place.filter(|place| is_public(&Document::of(&place.app).settings));
+    Ok(place.map(|place| Found {
+        place,
+        record,
+        detail,
+    }))
+}
+
+/// The id of what a path names, whoever may see it.
+async fn named(state: &VercelState, text: &str) -> ApiResult<Option<BuildId>> {
     if ids::is("dpl_", text) {
-        return by_id(state, caller, &BuildId::from(text));
+        return Ok(Some(BuildId::from(text)));
     }
     let with_prefix = format!("dpl_{text}");
-    if ids::is("dpl_", &with_prefix)
-        && let Some(found) = by_id(state, caller, &BuildId::new(with_prefix))?
-    {
-        return Ok(Some(found));
+    if ids::is("dpl_", &with_prefix) {
+        let id = BuildId::new(with_prefix);
+        if read(state, &id)?.is_some() {
+            return Ok(Some(id));
+        }
     }
-    by_host(state, caller, text).await
+    by_host(state, text).await
+}
+
+fn read(state: &VercelState, id: &BuildId) -> ApiResult<Option<(BuildRecord, Detail)>> {
+    let record = state.control.find_build(id)?;
+    let record = record.filter(|record| !record.withdrawn);
+    Ok(record.and_then(|record| {
+        let detail = Detail::of(&record)?;
+        Some((record, detail))
+    }))
 }
 
 /// The deployment with this id, if the caller sees it.
@@ -83,11 +121,7 @@ pub(crate) fn by_id(
     caller: &Authenticated,
     id: &BuildId,
 ) -> ApiResult<Option<Found>> {
-    let record = state.control.find_build(id)?;
-    let Some(record) = record.filter(|record| !record.withdrawn) else {
-        return Ok(None);
-    };
-    let Some(detail) = Detail::of(&record) else {
+    let Some((record, detail)) = read(state, id)? else {
         return Ok(None);
     };
     let place = place::project_by_id(state, caller, &record.app)?;
@@ -98,11 +132,8 @@ pub(crate) fn by_id(
     }))
 }
 
-async fn by_host(
-    state: &VercelState,
-    caller: &Authenticated,
-    text: &str,
-) -> ApiResult<Option<Found>> {
+/// The id of the deployment that a host leads to.
+async fn by_host(state: &VercelState, text: &str) -> ApiResult<Option<BuildId>> {
     let host = text
         .trim_start_matches("https://")
         .split(['/', ':'])
@@ -130,10 +161,7 @@ async fn by_host(
         Some(revision) => Some(revision),
         None => serving(state, &to.app)?,
     };
-    match revision {
-        Some(revision) => by_id(state, caller, &of_version(&revision)),
-        None => Ok(None),
-    }
+    Ok(revision.as_ref().map(of_version))
 }
 
 /// The version that a project runs, if it runs any.

@@ -363,3 +363,66 @@ async fn routes_that_no_site_can_have_are_refused_before_anything_is_built() {
     }
     assert_eq!(world.get("/v9/projects/shop").await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_deployment_shows_others_its_public_form_and_nothing_more() {
+    let world = World::start().await;
+    let private = world.ready("shop", &json!({})).await;
+    let public = json!({"publicSource": true});
+    let changed = world
+        .call(Method::PATCH, "anna", "/v9/projects/shop", Some(&public))
+        .await;
+    assert_eq!(changed.status, 200, "{:?}", changed.body);
+    let id = world.ready("shop", &json!({})).await;
+    let own = world.get(&format!("/v13/deployments/{id}")).await.body;
+    assert_eq!(own["public"], true);
+
+    let as_bert = async |method: Method, path: String| {
+        let answer = world.call(method, "bert", &path, None).await;
+        (answer.status, answer.body)
+    };
+    let (status, shown) = as_bert(Method::GET, format!("/v13/deployments/{id}")).await;
+    assert_eq!(status, 200);
+    for name in [
+        "id",
+        "name",
+        "url",
+        "type",
+        "version",
+        "public",
+        "status",
+        "readyState",
+        "aliasAssigned",
+        "bootedAt",
+        "buildingAt",
+        "buildSkipped",
+        "createdAt",
+        "creator",
+        "meta",
+        "regions",
+    ] {
+        assert!(shown.get(name).is_some(), "{name}");
+    }
+    for name in [
+        "env",
+        "build",
+        "projectSettings",
+        "projectId",
+        "ownerId",
+        "plan",
+        "config",
+    ] {
+        assert_eq!(shown.get(name), None, "{name}");
+    }
+    assert_eq!(shown["creator"].get("email"), None);
+    assert_eq!(shown.get("team"), None);
+    for (method, path) in [
+        (Method::GET, format!("/v13/deployments/{private}")),
+        (Method::PATCH, format!("/v12/deployments/{id}/cancel")),
+        (Method::DELETE, format!("/v13/deployments/{id}")),
+        (Method::GET, format!("/v3/deployments/{id}/events")),
+        (Method::GET, "/v9/projects/shop".to_owned()),
+    ] {
+        assert_eq!(as_bert(method, path.clone()).await.0, 404, "{path}");
+    }
+}
