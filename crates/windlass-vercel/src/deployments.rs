@@ -40,6 +40,7 @@ mod hosts;
 mod order;
 mod origin;
 mod output;
+mod public_form;
 mod source;
 pub(crate) mod state;
 pub(crate) mod view;
@@ -71,7 +72,7 @@ async fn show(
         Ok(found) => Ok(Json(view::deployment(&state, &found).await?)),
         Err(refusal) => match find::public(&state, id).await? {
             Some(found) if refusal.status == StatusCode::NOT_FOUND => {
-                Ok(Json(view::public_deployment(&state, &found).await?))
+                Ok(Json(public_form::public_deployment(&state, &found).await?))
             }
             Some(_) | None => Err(refusal),
         },
