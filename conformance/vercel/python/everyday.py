@@ -55,6 +55,10 @@ def everyday(transcript):
         vercel.run("alias", "rm", f"next.{SUFFIX}", "--yes")
         equal(ask(f"next.{SUFFIX}")[0], 404, "status without the alias")
 
+    with step("a domain of the project"):
+        vercel.run("domains", "add", f"www.{SUFFIX}", "site")
+        serves(f"www.{SUFFIX}", "red")
+
     with step("production moves, and back, and forward again"):
         paint(directory, "blue")
         blue = vercel.run("deploy", "--prod", "--yes").host()

@@ -13,10 +13,14 @@ from steps import Difference
 ENV = os.environ
 DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "recordings")
 DURATION = r"\d+(?:\.\d+)?(?:ms|s|m)"
-# How far a client has read the log of a build when it notices that the build was canceled.
-LATE = re.compile(r"is being stopped|The deployment was canceled.*")
+# Lines of the log of a build: how many of them a client has read when it notices the end depends on
+# time. `inspect --logs` shows all of them, with their times in front.
+LOG = re.compile(
+    r"-----> .*|the build waits|is being stopped|process staging exited .*"
+    r"|The deployment was canceled.*"
+)
 # Lines that say that a command waits, and for what.
-WAITS = re.compile(r"(Queued|Building|Initializing|Completing|Downloading|Removing)…?|Uploading \[.*")
+WAITS = re.compile(r"(Queued|Building|Initializing|Completing|Downloading|Removing)…?|Adding domain .*|Uploading \[.*")
 PLAIN = [
     (re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"), ""),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
@@ -38,7 +42,7 @@ ID = re.compile(r"\b(dpl|prj|team|bld|ali)_[0-9A-Za-z]+")
 
 def timed(line):
     """Whether a line is there or not depends on time."""
-    return LATE.fullmatch(line) or WAITS.fullmatch(line)
+    return LOG.fullmatch(line) or WAITS.fullmatch(line)
 
 
 class Transcript:

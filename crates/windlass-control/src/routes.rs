@@ -175,9 +175,12 @@ impl Control {
             for destination in &route.destinations {
                 check_app(tx, destination, &route.space)?;
             }
-            route.stamps.updated_at = by.at;
-            tx.put(&route)?;
-            put_mapping_events(tx, &by, &space, &route, &before)?;
+            // What leads where it did before has not changed.
+            if route.destinations != before {
+                route.stamps.updated_at = by.at;
+                tx.put(&route)?;
+                put_mapping_events(tx, &by, &space, &route, &before)?;
+            }
             Ok(route)
         })
         .await

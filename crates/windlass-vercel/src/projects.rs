@@ -50,6 +50,7 @@ pub(crate) fn routes() -> Router<VercelState> {
             "/projects/{project}/custom-environments",
             get(custom_environments),
         )
+        .route("/projects/{project}/alias", post(domains::add_as_alias))
         .route(
             "/projects/{project}/domains",
             get(domains::list).post(domains::add),

@@ -4,7 +4,7 @@
 use windlass_engine::id::{AppId, OperationId};
 use windlass_engine::input::Input;
 use windlass_engine::records::{
-    AppRecord, Operation, OperationState, Route, ServiceBinding, Stamps,
+    AppRecord, Dialect, Operation, OperationState, Route, ServiceBinding, Stamps,
 };
 use windlass_store::{Column, Filter, Tx};
 
@@ -112,6 +112,8 @@ pub(crate) fn end_app(
     for binding in tx.all::<ServiceBinding>(vec![Filter::is(Column::App, app.as_str())])? {
         tx.delete::<ServiceBinding>(&binding.id)?;
     }
+    // Where routes are things of their own, they stay in their space without an app.
+    let routes_outlive_it = record.dialect == Dialect::CloudFoundry;
     let routes: Vec<Route> = tx.all(vec![Filter::is(Column::App, app.as_str())])?;
     let mut hosts: Vec<String> = hosts::free(tx, app)?.into_iter().collect();
     for mut route in routes {
@@ -120,7 +122,11 @@ pub(crate) fn end_app(
             .retain(|destination| destination.app != *app);
         route.stamps.updated_at = clock::wall();
         hosts.push(route.full_host.clone());
-        tx.put(&route)?;
+        if routes_outlive_it || !route.destinations.is_empty() {
+            tx.put(&route)?;
+        } else {
+            tx.delete::<Route>(&route.id)?;
+        }
     }
     Ok((committed, hosts))
 }

@@ -77,12 +77,48 @@ pub(super) async fn add(
     JsonObject { object, .. }: JsonObject,
 ) -> ApiResult<Json<Value>> {
     let place = place::project(&state, &caller, &query, params.get("project")).await?;
-    place.require_write()?;
     let name = body::text(&object, "name")?.ok_or_else(|| body::kind("name", "a string"))?;
     refuse_more(&object)?;
-    let (label, domain) = address(&state, &place.organization, &name).await?;
+    let route = put(&state, &caller, &place, &name).await?;
+    Ok(Json(to_wire(&place, &route)))
+}
+
+/// The same as the command line sends it; its answer are all domains of the project.
+pub(super) async fn add_as_alias(
+    State(state): State<VercelState>,
+    caller: Authenticated,
+    query: Pairs,
+    params: Params,
+    JsonObject { object, .. }: JsonObject,
+) -> ApiResult<Json<Value>> {
+    let place = place::project(&state, &caller, &query, params.get("project")).await?;
+    let name = body::text(&object, "domain")?.ok_or_else(|| body::kind("domain", "a string"))?;
+    if body::text(&object, "target")?.is_some_and(|target| target != "PRODUCTION") {
+        return Err(ApiError::bad_request("`target` should be PRODUCTION"));
+    }
+    refuse_more(&object)?;
+    put(&state, &caller, &place, &name).await?;
+    let routes = production_hosts(&state, &place.app).await?;
+    let targets = routes.iter().map(|route| {
+        json!({
+            "domain": route.full_host,
+            "target": "PRODUCTION",
+            "createdAt": route.stamps.created_at.0,
+        })
+    });
+    Ok(Json(targets.collect()))
+}
+
+async fn put(
+    state: &VercelState,
+    caller: &Authenticated,
+    place: &Place,
+    name: &str,
+) -> ApiResult<Route> {
+    place.require_write()?;
+    let (label, domain) = address(state, &place.organization, name).await?;
     let data = json!({"domain": format!("{label}.{}", domain.name)});
-    let extra = place.audit(&caller, "audit.app.domain.add", data);
+    let extra = place.audit(caller, "audit.app.domain.add", data);
     let host = WantedHost {
         domain: domain.id,
         label,
@@ -91,8 +127,7 @@ pub(super) async fn add(
     };
     let actor = caller.principal.actor();
     let added = state.control.add_host(&actor, &place.app.id, host, extra);
-    let route = added.await.map_err(refused)?;
-    Ok(Json(to_wire(&place, &route)))
+    added.await.map_err(refused)
 }
 
 /// The domain of a project that a path names.

@@ -133,3 +133,47 @@ async fn projects_come_in_pages_and_are_searched() {
     assert_eq!(found["projects"][0]["name"], "three");
     assert_eq!(found["pagination"]["count"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hosts_of_a_deleted_project_are_free_at_once() {
+    let world = World::start().await;
+    world.ready("shop", &json!({})).await;
+    let added = world
+        .post(
+            "/projects/shop/alias",
+            &json!({"domain": "more.apps.windlass.test", "target": "PRODUCTION"}),
+        )
+        .await;
+    assert_eq!(added.status, 200, "{:?}", added.body);
+    let domains: Vec<&Value> = added
+        .body
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| &it["domain"])
+        .collect();
+    assert_eq!(
+        domains,
+        ["shop.apps.windlass.test", "more.apps.windlass.test"]
+    );
+    let deleted = world
+        .call(Method::DELETE, "anna", "/v9/projects/shop", None)
+        .await;
+    assert_eq!(deleted.status, 204);
+    let again = world.post("/v1/projects", &link("shop")).await;
+    assert_eq!(again.body["alias"][0]["domain"], "shop.apps.windlass.test");
+    let name = json!({"name": "more.apps.windlass.test"});
+    let taken = world
+        .call(Method::POST, "bert", "/v1/projects", Some(&link("other")))
+        .await;
+    assert_eq!(taken.status, 200);
+    let added = world
+        .call(
+            Method::POST,
+            "bert",
+            "/v10/projects/other/domains",
+            Some(&name),
+        )
+        .await;
+    assert_eq!(added.status, 200, "{:?}", added.body);
+}
