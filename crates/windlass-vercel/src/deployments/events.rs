@@ -16,7 +16,7 @@ use windlass_engine::id::BuildId;
 use windlass_engine::records::BuildRecordState;
 
 use super::find::{self, Found};
-use super::state::{Aliases, ReadyState};
+use super::state::{Aliases, ReadyState, failure_words};
 use super::view::{Shown, Surroundings, cancel_reason};
 use crate::auth::Authenticated;
 use crate::error::ApiResult;
@@ -165,7 +165,7 @@ impl Reader {
         match (&found.record.state, shown.ready) {
             // Clients wait for a line that holds the message of the deployment.
             (BuildRecordState::Failed { error }, ReadyState::Error) => {
-                let mut last = self.event("stderr", at, "error", error);
+                let mut last = self.event("stderr", at, "error", failure_words(error));
                 last["level"] = "error".into();
                 events.push(last);
             }

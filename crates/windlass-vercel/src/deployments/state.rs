@@ -99,6 +99,14 @@ impl ReadyState {
     }
 }
 
+/// The words of a failed build, whose record has an identifier in front: `Identifier - words`.
+pub(crate) fn failure_words(error: &str) -> &str {
+    match error.split_once(" - ") {
+        Some((id, words)) if !id.contains(' ') => words,
+        Some(_) | None => error,
+    }
+}
+
 /// How far a deployment that is ready has come with the production hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Traffic {

@@ -13,7 +13,7 @@ use windlass_engine::records::{BuildRecord, BuildRecordState, Route};
 use super::detail::Detail;
 use super::find::Found;
 use super::output;
-use super::state::{Aliases, ReadyState, Traffic};
+use super::state::{Aliases, ReadyState, Traffic, failure_words};
 use crate::checks::{self, Check};
 use crate::error::ApiResult;
 use crate::host;
@@ -370,7 +370,7 @@ fn why(record: &BuildRecord, ready: ReadyState) -> Vec<(&'static str, Value)> {
         (ReadyState::Error, BuildRecordState::Failed { error }) => {
             let mut why = vec![
                 ("errorCode", "BUILD_FAILED".into()),
-                ("errorMessage", error.as_str().into()),
+                ("errorMessage", failure_words(error).into()),
                 ("errorStep", "buildStep".into()),
             ];
             if error.starts_with(OUT_OF_MEMORY) {

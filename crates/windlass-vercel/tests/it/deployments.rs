@@ -119,6 +119,8 @@ async fn a_build_that_fails_says_why() {
         .await;
     assert_eq!(shown["errorCode"], "BUILD_FAILED");
     let message = text(&shown["errorMessage"]);
+    // Without the identifier that the record has in front.
+    assert!(!message.contains("StagingError"), "{message}");
     // A stream of its events has a line of level error with that text, and ends.
     let path = format!("/v3/now/deployments/{id}/events?direction=forward&follow=1&format=lines");
     let Value::String(stream) = world.get(&path).await.body else {
