@@ -11,7 +11,7 @@ use windlass_engine::release::Outcome;
 use windlass_store::{Column, Filter, ListQuery, Order, Page};
 
 use super::Caller;
-use crate::control::{Control, Extra};
+use crate::control::Control;
 use crate::error::Error;
 use crate::identity::Visibility;
 
@@ -43,7 +43,7 @@ impl Control {
                 return Ok(());
             };
             tracing::info!(app.id = %app, build.id = %build, "a version gives way to a new one");
-            match self.withdraw(&build, &server, Extra::default()).await {
+            match self.withdraw_unchosen(&build, &server).await {
                 // Somebody else was faster, or chose it at this very moment.
                 Ok(_) | Err(Error::NotFound { .. } | Error::Rejected(_)) => {}
                 Err(error) => return Err(error),
@@ -75,6 +75,16 @@ impl Control {
     }
 }
 
+/// Whether nothing moves to or from a version now, and no host but its own leads to it.
+pub(super) fn is_unchosen(state: &AppState, routes: &[Route], revision: &RevisionId) -> bool {
+    let destinations = routes.iter().flat_map(|route| &route.destinations);
+    let hosts = destinations.filter(|to| to.revision.as_ref() == Some(revision));
+    let mut releases = state.releases.iter();
+    let is_in_use = state.base.as_ref() == Some(revision)
+        || releases.any(|it| it.target == *revision || it.base.as_ref() == Some(revision));
+    !is_in_use && hosts.count() <= 1
+}
+
 /// The oldest version that never ran the app, that nothing moves to or from, and that no host but
 /// its own leads to.
 fn oldest_unchosen(
@@ -82,24 +92,85 @@ fn oldest_unchosen(
     routes: &[Route],
     ran: &BTreeSet<RevisionId>,
 ) -> Option<BuildId> {
-    let hosts = |revision: &RevisionId| {
-        let destinations = routes.iter().flat_map(|route| &route.destinations);
-        destinations
-            .filter(|to| to.revision.as_ref() == Some(revision))
-            .count()
-    };
-    let is_in_use = |revision: &RevisionId| {
-        state.base.as_ref() == Some(revision)
-            || state
-                .releases
-                .iter()
-                .any(|it| it.target == *revision || it.base.as_ref() == Some(revision))
-    };
-    let unchosen = state.published.iter().filter(|(revision, _)| {
-        !ran.contains(*revision) && !is_in_use(revision) && hosts(revision) <= 1
-    });
+    let unchosen = state
+        .published
+        .iter()
+        .filter(|(revision, _)| !ran.contains(*revision) && is_unchosen(state, routes, revision));
     unchosen
         .filter_map(|(_, published)| Some((published.commit, published.build.clone()?)))
         .min()
         .map(|(_, build)| build)
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_engine::app::{AppSettings, ConcurrencyPolicy, Published};
+    use windlass_engine::id::{
+        CommitNumber, ComponentName, DestinationId, DomainId, RouteId, SpaceId,
+    };
+    use windlass_engine::records::{Destination, Metadata, Protocol, RouteOptions, Stamps};
+
+    use super::*;
+
+    const APP: &str = "app";
+
+    /// An app with the versions `a`, `b` and `c`, the oldest first.
+    fn state() -> AppState {
+        let policy = ConcurrencyPolicy::ParallelBuilds { slots: 1 };
+        let mut state = AppState::new(AppId::from(APP), policy, AppSettings::default());
+        for (number, name) in (1..).zip(["a", "b", "c"]) {
+            let published = Published {
+                build: Some(BuildId::from(name)),
+                commit: CommitNumber(number),
+                refused_at: None,
+            };
+            state.published.insert(RevisionId::from(name), published);
+        }
+        state
+    }
+
+    fn host(name: &str, revision: &str) -> Route {
+        Route {
+            id: RouteId::from(name),
+            space: SpaceId::from("space"),
+            domain: DomainId::from("domain"),
+            host: name.to_owned(),
+            path: String::new(),
+            full_host: format!("{name}.example"),
+            destinations: vec![Destination {
+                id: DestinationId::from(name),
+                app: AppId::from(APP),
+                component: ComponentName::from("site"),
+                revision: Some(RevisionId::from(revision)),
+                weight: None,
+                port: None,
+                protocol: Protocol::Http1,
+            }],
+            options: RouteOptions::default(),
+            metadata: Metadata::default(),
+            stamps: Stamps::default(),
+        }
+    }
+
+    fn oldest(state: &AppState, routes: &[Route]) -> Option<BuildId> {
+        oldest_unchosen(state, routes, &BTreeSet::new())
+    }
+
+    #[test]
+    fn the_oldest_version_that_nobody_chose_gives_way() {
+        let mut state = state();
+        let own = host("own", "a");
+        assert_eq!(
+            oldest(&state, std::slice::from_ref(&own)),
+            Some(BuildId::from("a"))
+        );
+        // An alias, a turn in production, being what runs now.
+        let aliased = [own, host("alias", "a")];
+        assert!(!is_unchosen(&state, &aliased, &RevisionId::from("a")));
+        assert_eq!(oldest(&state, &aliased), Some(BuildId::from("b")));
+        let ran = BTreeSet::from([RevisionId::from("a")]);
+        assert_eq!(oldest_unchosen(&state, &[], &ran), Some(BuildId::from("b")));
+        state.base = Some(RevisionId::from("b"));
+        assert_eq!(oldest(&state, &aliased), Some(BuildId::from("c")));
+    }
 }

@@ -15,6 +15,7 @@ use windlass_store::{Column, Filter, Tx};
 
 use super::apps::{live_app, put_app};
 use super::builds::{note_cancel, put_new_build};
+use super::room::is_unchosen;
 use super::{Caller, recorded};
 use crate::clock;
 use crate::commit::{Committed, apply, read_state};
@@ -215,6 +216,39 @@ impl Control {
         caller: &Caller,
         extra: Extra,
     ) -> Result<BuildRecord, Error> {
+        self.withdraw_if(id, caller, extra, |_, _, _| Ok(true))
+            .await
+    }
+
+    /// The same, if nobody has chosen its version for anything by then.
+    ///
+    /// # Errors
+    /// As [`Self::withdraw`]; [`Error::NotFound`] when somebody has.
+    pub(super) async fn withdraw_unchosen(
+        &self,
+        id: &BuildId,
+        caller: &Caller,
+    ) -> Result<BuildRecord, Error> {
+        self.withdraw_if(id, caller, Extra::default(), |tx, app, id| {
+            let row = tx.app_state(app)?.ok_or(Error::NotFound { what: "app" })?;
+            let state = read_state(&row)?;
+            let routes: Vec<Route> = tx.all(vec![Filter::is(Column::App, app.as_str())])?;
+            let mut made = state.published.iter();
+            Ok(made.any(|(revision, published)| {
+                published.build.as_ref() == Some(id) && is_unchosen(&state, &routes, revision)
+            }))
+        })
+        .await
+    }
+
+    /// `may_go` is judged inside the commit.
+    async fn withdraw_if(
+        &self,
+        id: &BuildId,
+        caller: &Caller,
+        extra: Extra,
+        may_go: fn(&Tx<'_>, &AppId, &BuildId) -> Result<bool, Error>,
+    ) -> Result<BuildRecord, Error> {
         let settings = self.commit_settings().clone();
         let (control, id, caller) = (self.clone(), id.clone(), caller.clone());
         let (commits, record, hosts) = self
@@ -226,6 +260,9 @@ impl Control {
                     .filter(|record: &BuildRecord| !record.withdrawn)
                     .ok_or(Error::NotFound { what: "build" })?;
                 let app = live_app(tx, &record.app)?;
+                if !may_go(tx, &app.id, &id)? {
+                    return Err(Error::NotFound { what: "build" });
+                }
                 let (commits, revisions) = end_version(tx, &app, &id, &caller, &settings)?;
                 let mut record: BuildRecord =
                     tx.get(&id)?.ok_or(Error::NotFound { what: "build" })?;
