@@ -1,0 +1,5 @@
+//! What shows the promises of Windlass: tools that run the real program with real processes, watch
+//! it from outside, and print what they counted. Nothing here is part of the program.
+
+pub mod programs;
+pub mod rig;
