@@ -248,7 +248,11 @@ fn wake_at(state: &AppState, now: Now) -> Option<Uptime> {
         .instances
         .values()
         .filter_map(|instance| match instance.phase {
+            #[cfg(not(windlass_mutant = "wake_forgotten"))]
             InstancePhase::Crashed { retry_at } => retry_at,
+            // Wrong on purpose: nobody comes back when the back-off is over.
+            #[cfg(windlass_mutant = "wake_forgotten")]
+            InstancePhase::Crashed { .. } => None,
             InstancePhase::Draining { until, .. } => Some(until),
             InstancePhase::Starting
             | InstancePhase::Running { .. }

@@ -366,9 +366,16 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Wrong on purpose: who has no connection picks by nothing.
+    #[cfg(windlass_mutant = "unconnected_router_uncounted")]
+    fn living(&self, state: &State) -> Vec<String> {
+        state.routers().map(|router| router.name.clone()).collect()
+    }
+
     /// Names of the routers that live. When that cannot be found out, every
     /// change would be unacknowledged for ever; the names that are connected
     /// are the best answer left.
+    #[cfg(not(windlass_mutant = "unconnected_router_uncounted"))]
     fn living(&self, state: &State) -> Vec<String> {
         let living = presence::living(&self.table_path, |name| state.router(name).is_some());
         living.unwrap_or_else(|error| {

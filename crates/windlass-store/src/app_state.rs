@@ -85,6 +85,15 @@ impl Reader<'_> {
     }
 }
 
+/// The row of a revision is replaced, and no other.
+#[cfg(not(windlass_mutant = "revision_unchecked"))]
+const UPDATE: &str = "UPDATE app_states SET row_revision = ?, wake_at = ?, active = ?, document = ?
+     WHERE app = ? AND row_revision = ?";
+/// Wrong on purpose: whatever is there is replaced.
+#[cfg(windlass_mutant = "revision_unchecked")]
+const UPDATE: &str = "UPDATE app_states SET row_revision = ?, wake_at = ?, active = ?, document = ?
+     WHERE app = ? AND row_revision <> -1 - ?";
+
 impl Tx<'_> {
     /// Stores the state of an app if its row still is at `expected` (`None` = there is no row).
     ///
@@ -98,8 +107,7 @@ impl Tx<'_> {
         let changed = match expected {
             Some(expected) => self.execute(
                 TABLE,
-                "UPDATE app_states SET row_revision = ?, wake_at = ?, active = ?, document = ?
-                 WHERE app = ? AND row_revision = ?",
+                UPDATE,
                 (
                     row.row_revision.0,
                     row.wake_at,

@@ -35,6 +35,8 @@ struct Wish {
     trace: Option<u64>,
     /// Whether to go on after a violation, and only count.
     keep_going: bool,
+    /// Success is that a violation is found: so that mutants are proved to be seen.
+    expect_violation: bool,
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
@@ -43,7 +45,9 @@ fn main() -> ExitCode {
     let wish = match wish() {
         Ok(wish) => wish,
         Err(text) => {
-            eprintln!("{text}; known are --seeds N, --from S, --trace SEED, --keep-going");
+            eprintln!(
+                "{text}; known are --seeds N, --from S, --trace SEED, --keep-going, --expect-violation"
+            );
             return ExitCode::FAILURE;
         }
     };
@@ -81,12 +85,14 @@ fn main() -> ExitCode {
         begun.elapsed().as_secs_f64()
     );
     println!("{:<34}{:>12}", "failing seeds", failing.len());
-    if failing.is_empty() {
-        ExitCode::SUCCESS
-    } else {
+    if !failing.is_empty() {
         println!("failing: {}", failing.join(" "));
         println!("cargo sim -- --trace SEED prints what happened");
+    }
+    if failing.is_empty() == wish.expect_violation {
         ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     }
 }
 
@@ -96,6 +102,7 @@ fn wish() -> Result<Wish, String> {
         from: 1,
         trace: None,
         keep_going: false,
+        expect_violation: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -112,6 +119,7 @@ fn wish() -> Result<Wish, String> {
             "--from" => wish.from = number()?,
             "--trace" => wish.trace = Some(number()?),
             "--keep-going" => wish.keep_going = true,
+            "--expect-violation" => wish.expect_violation = true,
             // The alias ends its own arguments with one; who writes another means the same.
             "--" => {}
             _ => return Err(format!("{argument} is unknown")),

@@ -68,6 +68,11 @@ impl Work {
                 .filter(|instance| !instance.is_ending())
                 .map(|instance| instance.id)
                 .collect();
+            // Wrong on purpose: what is restarted is what the app was set to run.
+            #[cfg(windlass_mutant = "restart_moves_base")]
+            if let Some(release) = self.state.in_flight() {
+                self.state.base = Some(release.target.clone());
+            }
         } else {
             self.set_base(&command.revision, true);
         }

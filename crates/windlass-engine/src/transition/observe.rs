@@ -94,7 +94,7 @@ impl Work {
         let Some(instance) = self.state.instances.get_mut(&id) else {
             return;
         };
-        if instance.run != run {
+        if is_of_another_run(instance.run, run) {
             return;
         }
         match instance.phase {
@@ -141,7 +141,7 @@ impl Work {
         let Some(instance) = self.state.instances.get_mut(&id) else {
             return;
         };
-        if instance.run != run {
+        if is_of_another_run(instance.run, run) {
             return;
         }
         match instance.phase {
@@ -317,6 +317,18 @@ impl Work {
         }
         self.tell_app("rebooted", "everything of the app was absent at the start");
     }
+}
+
+/// Whether a fact tells of an earlier start of this instance.
+#[cfg(not(windlass_mutant = "run_unchecked"))]
+fn is_of_another_run(now: u32, told: u32) -> bool {
+    now != told
+}
+
+/// Wrong on purpose: a fact of an earlier start is taken for one of today.
+#[cfg(windlass_mutant = "run_unchecked")]
+fn is_of_another_run(_now: u32, _told: u32) -> bool {
+    false
 }
 
 fn crash(

@@ -183,7 +183,7 @@ impl Work {
         let Some(step) = release.steps.get(index) else {
             return false;
         };
-        if !is_reached(&self.state, release, index) {
+        if !self.stands(release, index) {
             return false;
         }
         match step.gate {
@@ -199,6 +199,24 @@ impl Work {
             Gate::Jobs(kind) => self.settle_jobs(id, index, kind),
             Gate::Checks => self.settle_checks(id, index),
         }
+    }
+
+    /// Whether the step is reached now, whatever was once the case.
+    #[cfg(not(windlass_mutant = "finish_unchecked"))]
+    fn stands(&self, release: &Release, step: usize) -> bool {
+        is_reached(&self.state, release, step)
+    }
+
+    /// Wrong on purpose: what was once reached counts for ever.
+    #[cfg(windlass_mutant = "finish_unchecked")]
+    fn stands(&self, release: &Release, step: usize) -> bool {
+        let counts = &release.steps[step].counts;
+        is_reached(&self.state, release, step)
+            || !counts.is_empty()
+                && counts.iter().all(|(component, counts)| {
+                    let best = release.best_routable.get(component).copied().unwrap_or(0);
+                    best >= counts.new_instances
+                })
     }
 
     fn pause(&mut self, id: &ReleaseId, step: usize) {
