@@ -74,11 +74,25 @@ impl Work {
     }
 
     pub(super) fn cancel_build(&mut self, id: &BuildId, by: &str) -> Result<(), Rejection> {
-        if !self.state.builds.iter().any(|build| build.id == *id) {
+        let Some(build) = self.state.builds.iter().find(|build| build.id == *id) else {
             return Err(Rejection::UnknownBuild(id.clone()));
+        };
+        match &build.state {
+            BuildState::Queued | BuildState::Running => {
+                self.end_build(id, BuildOutcome::Canceled, by);
+                Ok(())
+            }
+            // A repeat changes nothing.
+            BuildState::Canceling {
+                outcome: BuildOutcome::Canceled,
+            } => Ok(()),
+            // What it will be is fixed, and it is something else.
+            BuildState::Canceling { .. } | BuildState::Finished { .. } => {
+                Err(Rejection::BuildNotCancelable {
+                    state: build.state.clone(),
+                })
+            }
         }
-        self.end_build(id, BuildOutcome::Canceled, by);
-        Ok(())
     }
 
     /// Ends a build; its slot is free when its tree is gone.

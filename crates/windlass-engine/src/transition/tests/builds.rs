@@ -143,6 +143,25 @@ fn what_is_over_is_not_canceled() {
 }
 
 #[test]
+fn what_ends_for_another_reason_is_not_canceled() {
+    let mut world = slots(1);
+    world.build("b1", false);
+    world.tick(DEADLINE_MS + 1);
+    let BuildState::Canceling { outcome } = world.build_state("b1").clone() else {
+        panic!("{:?}", world.build_state("b1"));
+    };
+    assert!(matches!(outcome, BuildOutcome::Failed { .. }));
+    // Accepted, it would have to end canceled; but its outcome is fixed.
+    let input = Input::CancelBuild {
+        build: "b1".into(),
+        by: "anna".to_owned(),
+    };
+    let refused = world.refused(&input);
+    let state = BuildState::Canceling { outcome };
+    assert_eq!(refused, Rejection::BuildNotCancelable { state });
+}
+
+#[test]
 fn a_queued_build_is_canceled_at_once() {
     let mut world = slots(1);
     world.build("b1", false);
