@@ -9,6 +9,7 @@ use axum::routing::{get, patch};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use windlass_control::Error;
+use windlass_control::commands::builds::Repeat;
 use windlass_control::listing::{Column, Filter};
 use windlass_engine::id::{AppId, BuildId};
 use windlass_engine::records::BuildRecord;
@@ -253,7 +254,7 @@ async fn cancel(
     extra.once = Some(attempt.makes(&id));
     let done = state
         .control
-        .cancel_build(&id, reason, &caller.caller(), extra)
+        .cancel_build(&id, reason, &caller.caller(), Repeat::Refused, extra)
         .await;
     match done {
         Ok(_) => answer(&state, &caller, &id, &attempt).await,

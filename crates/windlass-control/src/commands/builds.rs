@@ -17,6 +17,15 @@ use crate::clock;
 use crate::control::{Control, Extra};
 use crate::error::Error;
 
+/// What a cancel of a build that is canceled already comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Accepted as it was, and changes nothing.
+    Accepted,
+    /// Refused: clients see that it is canceled from the first cancel on.
+    Refused,
+}
+
 impl Control {
     /// Creates a build. The stamps of `record` are set by the commit.
     ///
@@ -48,6 +57,7 @@ impl Control {
         id: &BuildId,
         reason: Option<String>,
         caller: &Caller,
+        repeat: Repeat,
         extra: Extra,
     ) -> Result<BuildRecord, Error> {
         let known = self
@@ -63,6 +73,11 @@ impl Control {
                 let wall = clock::wall();
                 let mut record: BuildRecord =
                     tx.get(&own)?.ok_or(Error::NotFound { what: "build" })?;
+                if record.canceled.is_some() && repeat == Repeat::Refused {
+                    let outcome = BuildOutcome::Canceled;
+                    let state = BuildState::Finished { outcome };
+                    return Err(Rejection::BuildNotCancelable { state }.into());
+                }
                 if record.canceled.is_none() {
                     note_cancel(&mut record, &caller, reason.as_deref(), wall);
                     tx.put(&record)?;

@@ -7,7 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use windlass_control::Extra;
+use windlass_control::commands::Caller;
 use windlass_control::commands::apps::NewApp;
+use windlass_control::commands::builds::Repeat;
 use windlass_control::commands::cancel_deployment::Cancel;
 use windlass_control::commands::site::{NewSiteDeployment, SiteRelease};
 use windlass_control::history::ReleaseDetail;
@@ -281,6 +283,15 @@ async fn a_taken_host_refuses_the_whole_deployment() {
     assert!(state.builds.iter().all(|it| it.id.as_str() != "b2"));
 }
 
+fn is_not_cancelable<T>(done: &Result<T, windlass_control::Error>) -> bool {
+    matches!(
+        done,
+        Err(windlass_control::Error::Rejected(
+            Rejection::BuildNotCancelable { .. }
+        ))
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canceled_build_says_who_and_why_and_publishes_nothing() {
     let world = publishing(1).await;
@@ -291,11 +302,30 @@ async fn a_canceled_build_says_who_and_why_and_publishes_nothing() {
     let reason = Some("wrong branch".to_owned());
     let cancel = world
         .control
-        .cancel_build(&id, reason, &caller(), Extra::default())
+        .cancel_build(&id, reason, &caller(), Repeat::Refused, Extra::default())
         .await;
     let canceled = cancel.expect("canceled").canceled.expect("noted");
     assert_eq!(canceled.by, "anna");
     assert_eq!(canceled.reason.as_deref(), Some("wrong branch"));
+    // Judged in the commit, whatever a client has read before.
+    for repeat in [Repeat::Refused, Repeat::Accepted] {
+        let second = Caller {
+            name: "berta".to_owned(),
+            client: None,
+        };
+        let again = world
+            .control
+            .cancel_build(&id, None, &second, repeat, Extra::default())
+            .await;
+        match repeat {
+            Repeat::Refused => assert!(is_not_cancelable(&again), "{again:?}"),
+            // It may be over by now.
+            Repeat::Accepted => assert!(
+                is_not_cancelable(&again)
+                    || again.is_ok_and(|it| it.canceled.is_some_and(|it| it.by == "anna"))
+            ),
+        }
+    }
     world
         .until("the slot goes to the next", |state| {
             let mut builds = state.builds.iter();
@@ -313,14 +343,15 @@ async fn a_canceled_build_says_who_and_why_and_publishes_nothing() {
     assert_eq!(shares(&world, &app_group()), all("v1"));
     let again = world
         .control
-        .cancel_build(&"b1".into(), None, &caller(), Extra::default())
+        .cancel_build(
+            &"b1".into(),
+            None,
+            &caller(),
+            Repeat::Accepted,
+            Extra::default(),
+        )
         .await;
-    assert!(matches!(
-        again,
-        Err(windlass_control::Error::Rejected(
-            Rejection::BuildNotCancelable { .. }
-        ))
-    ));
+    assert!(is_not_cancelable(&again), "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use axum::Json;
 use serde_json::{Value, json};
 use windlass_control::commands::Caller;
+use windlass_control::commands::builds::Repeat;
 use windlass_control::control::Extra;
 use windlass_engine::id::{BuildId, ReleaseId};
 use windlass_engine::records::{AppRecord, BuildRecord, BuildRecordState};
@@ -49,7 +50,7 @@ pub(super) async fn cancel(
     let text = ordered("Cancelling build", id.as_str(), &caller, reason.as_deref());
     let done = admin
         .control
-        .cancel_build(id, reason, &caller, Extra::default())
+        .cancel_build(id, reason, &caller, Repeat::Accepted, Extra::default())
         .await?;
     admin.control.write_log(&done.app, "API", text).await;
     Ok(Json(admin.build_of(id)?.value()))
