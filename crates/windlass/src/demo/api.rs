@@ -8,18 +8,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use super::failure::Failure;
 
 /// Longest wait for an answer. Control may be restarting meanwhile.
-const ANSWER_LIMIT: Duration = Duration::from_mins(1);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 /// Longest answer, bytes.
 const ANSWER_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 
@@ -49,6 +51,16 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub(super) fn new(request: String, head: http::response::Parts, bytes: &[u8]) -> Self {
+        Self {
+            request,
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: serde_json::from_slice(bytes).unwrap_or_default(),
+            text: String::from_utf8_lossy(bytes).into_owned(),
+        }
+    }
+
     /// The body of a success.
     ///
     /// # Errors
@@ -181,6 +193,29 @@ impl Api {
             request: line.clone(),
             text,
         };
+        let request = self
+            .request(method, path, body, content_type, headers)
+            .map_err(no_answer)?;
+        let (head, bytes) = self
+            .runtime
+            .block_on(async {
+                tokio::time::timeout(ANSWER_LIMIT, self.exchange(request))
+                    .await
+                    .unwrap_or_else(|_| Err(format!("waited {} s", ANSWER_LIMIT.as_secs())))
+            })
+            .map_err(no_answer)?;
+        Ok(Answer::new(line, head, &bytes))
+    }
+
+    /// A request of this caller.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        content_type: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Result<Request<Full<Bytes>>, String> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -194,53 +229,64 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request
+        request
             .body(Full::new(body))
-            .map_err(|error| no_answer(error.to_string()))?;
-        let (head, bytes) = self
-            .runtime
-            .block_on(async {
-                tokio::time::timeout(ANSWER_LIMIT, self.exchange(request))
-                    .await
-                    .unwrap_or_else(|_| Err(format!("waited {} s", ANSWER_LIMIT.as_secs())))
-            })
-            .map_err(no_answer)?;
-        Ok(Answer {
-            request: line,
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: serde_json::from_slice(&bytes).unwrap_or_default(),
-            text: String::from_utf8_lossy(&bytes).into_owned(),
-        })
+            .map_err(|error| error.to_string())
     }
 
     async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(http::response::Parts, Bytes), String> {
+        let (mut sender, connection) = self.connect().await?;
+        let answered = answer(&mut sender, request).await;
+        connection.abort();
+        answered
+    }
+
+    /// Opens a connection, and the task that carries it.
+    pub(super) async fn connect(&self) -> Result<(Sender, JoinHandle<()>), String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let socket = TcpStream::connect(self.address)
             .await
             .map_err(|error| text(&error))?;
+        socket.set_nodelay(true).map_err(|error| text(&error))?;
         let socket = TlsConnector::from(Arc::clone(&self.tls))
             .connect(self.name.clone(), socket)
             .await
             .map_err(|error| text(&error))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
             .await
             .map_err(|error| text(&error))?;
-        let connection = tokio::spawn(connection);
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|error| text(&error))?;
-        let (head, body) = answer.into_parts();
-        let bytes = Limited::new(body, ANSWER_LIMIT_BYTES)
-            .collect()
-            .await
-            .map_err(|error| text(&error))?
-            .to_bytes();
-        connection.abort();
-        Ok((head, bytes))
+        // How a connection ends shows in the requests on it.
+        let carried = tokio::spawn(async move { drop(connection.await) });
+        Ok((sender, carried))
     }
+
+    /// Runs what talks to the server.
+    pub(super) fn block_on<T>(&self, talk: impl Future<Output = T>) -> T {
+        self.runtime.block_on(talk)
+    }
+}
+
+/// Sends requests on one connection.
+pub(super) type Sender = SendRequest<Full<Bytes>>;
+
+/// Sends a request and reads the whole answer.
+pub(super) async fn answer(
+    sender: &mut Sender,
+    request: Request<Full<Bytes>>,
+) -> Result<(http::response::Parts, Bytes), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(|error| text(&error))?;
+    let (head, body) = answer.into_parts();
+    let bytes = Limited::new(body, ANSWER_LIMIT_BYTES)
+        .collect()
+        .await
+        .map_err(|error| text(&error))?
+        .to_bytes();
+    Ok((head, bytes))
 }

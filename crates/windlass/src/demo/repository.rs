@@ -12,18 +12,18 @@ use tower_http::services::ServeDir;
 use super::failure::Failure;
 
 /// The branch.
-pub(super) const BRANCH: &str = "main";
+pub const BRANCH: &str = "main";
 
 /// It, with its server, which ends with this value.
 #[derive(Debug)]
-pub(super) struct Repository {
+pub struct Repository {
     work: PathBuf,
     address: SocketAddr,
     _runtime: tokio::runtime::Runtime,
 }
 
 /// Whether this machine has git, by which Windlass fetches too.
-pub(super) fn can_be_made() -> bool {
+pub fn can_be_made() -> bool {
     Command::new("git")
         .arg("--version")
         .stdin(Stdio::null())
@@ -35,7 +35,7 @@ pub(super) fn can_be_made() -> bool {
 
 impl Repository {
     /// Makes an empty one in a new directory and serves it.
-    pub(super) fn new(work: &Path) -> Result<Self, Failure> {
+    pub fn new(work: &Path) -> Result<Self, Failure> {
         fs::create_dir(work).map_err(Failure::file("make directory", work))?;
         // What git keeps is all that a client needs to fetch from it, as plain files.
         let files = ServeDir::new(work.join(".git"));
@@ -64,16 +64,12 @@ impl Repository {
     }
 
     /// Where it is cloned from.
-    pub(super) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}/hello.git", self.address)
     }
 
     /// Commits the files of a directory, with one more of this name and content. Gives the commit.
-    pub(super) fn commit(
-        &self,
-        files: &Path,
-        (name, content): (&str, &str),
-    ) -> Result<String, Failure> {
+    pub fn commit(&self, files: &Path, (name, content): (&str, &str)) -> Result<String, Failure> {
         let entries = fs::read_dir(files).map_err(Failure::file("read", files))?;
         for entry in entries {
             let path = entry.map_err(Failure::file("read", files))?.path();
