@@ -2,4 +2,5 @@
 //! it from outside, and print what they counted. Nothing here is part of the program.
 
 pub mod programs;
+pub mod races;
 pub mod rig;

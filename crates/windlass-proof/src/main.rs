@@ -1,13 +1,37 @@
 //! `windlass-proof`: shows what Windlass promises, with counts. `./dev` and the aliases of cargo call
 //! it; see `--help`.
 
-use clap::Parser;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use windlass_proof::races;
 
 /// Shows what Windlass promises, on this machine, with counts.
 #[derive(Debug, Parser)]
 #[command(name = "windlass-proof", version, arg_required_else_help = true)]
-struct Arguments {}
+struct Arguments {
+    #[command(subcommand)]
+    tool: Tool,
+}
 
-fn main() {
-    let Arguments {} = Arguments::parse();
+/// One for each thing that is shown.
+#[derive(Debug, Subcommand)]
+enum Tool {
+    /// Lets cancel and its neighbours race, and judges what each client saw.
+    Races(races::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().tool {
+        Tool::Races(arguments) => races::run(&arguments),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "windlass-proof: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -39,6 +39,11 @@ impl Rig {
         })
     }
 
+    /// The directory of the example's program and Procfile.
+    pub fn example(&self) -> &Path {
+        &self.example
+    }
+
     /// The example, packed, that says it is this version.
     ///
     /// # Errors
