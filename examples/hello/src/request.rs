@@ -25,6 +25,8 @@ pub struct Request {
     pub keep_alive: bool,
     /// Whether the client waits to be asked for the body.
     pub expects_continue: bool,
+    /// What the client wants to speak instead of HTTP.
+    pub upgrade: Option<String>,
 }
 
 impl Request {
@@ -48,6 +50,7 @@ impl Request {
             framing: Framing::Length(0),
             keep_alive: protocol == "HTTP/1.1",
             expects_continue: false,
+            upgrade: None,
         };
         loop {
             let line = read_line(&mut head)?.ok_or("the head is not complete")?;
@@ -84,6 +87,7 @@ impl Request {
             "transfer-encoding" => return Err("unknown transfer-encoding".to_owned()),
             "connection" if lower.contains("close") => self.keep_alive = false,
             "connection" if lower.contains("keep-alive") => self.keep_alive = true,
+            "upgrade" => self.upgrade = Some(value.to_owned()),
             "expect" => self.expects_continue = lower == "100-continue",
             _ => {}
         }

@@ -100,6 +100,9 @@ fn converse(stream: &TcpStream, instance: &Instance, requests: &Arc<Gauge>) -> R
                 .map_err(text)?;
             writer.flush().map_err(text)?;
         }
+        if let ("/socket", Some(protocol)) = (request.path.as_str(), &request.upgrade) {
+            return socket(protocol, &mut reader, stream).map_err(text);
+        }
         let keep_alive = request.keep_alive && !stop::is_stopping();
         let is_head = request.method == "HEAD";
         let mut body = Body::new(&mut reader, request.framing);
@@ -116,6 +119,19 @@ fn converse(stream: &TcpStream, instance: &Instance, requests: &Arc<Gauge>) -> R
         }
         body.drain().map_err(text)?;
     }
+}
+
+/// Leaves HTTP and sends back whatever comes, as it comes.
+fn socket(
+    protocol: &str,
+    reader: &mut BufReader<&TcpStream>,
+    mut stream: &TcpStream,
+) -> std::io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes())?;
+    std::io::copy(reader, &mut stream).map(drop)
 }
 
 /// Counts what is going on, and lets others wait for its end.
