@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Version, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +30,9 @@ const HEADER_LIMIT_BYTES: usize = 64 * 1024;
 const STREAM_LIMIT: u32 = 128;
 /// Requests in flight may finish for so long at the end.
 const END_LIMIT: Duration = Duration::from_secs(5);
+/// At the end a connection is kept open so long for one more request, or its first: its client may
+/// be sending it already. The answer says that the connection ends.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// Pause after a failed accept (too many open files), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -40,7 +46,9 @@ pub async fn serve(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let acceptor = TlsAcceptor::from(tls);
     let places = Arc::new(Semaphore::new(CONNECTION_LIMIT));
-    let graceful = Arc::new(GracefulShutdown::new());
+    let router = router.layer(from_fn_with_state(stop.clone(), say_farewell));
+    // Closed when the last connection has ended.
+    let (open, mut all_closed) = mpsc::channel::<()>(1);
     loop {
         let accepted = async {
             // Never closed, so there is always a place some time.
@@ -52,36 +60,60 @@ pub async fn serve(
             (place, accepted) = accepted => match (place, accepted) {
                 (Ok(place), Ok((stream, _))) => {
                     let connection =
-                        connection(acceptor.clone(), stream, router.clone(), graceful.watcher());
-                    tokio::spawn(hold(place, connection));
+                        connection(acceptor.clone(), stream, router.clone(), stop.clone());
+                    tokio::spawn(hold(place, open.clone(), connection));
                 }
                 _ => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
         }
     }
-    if let Some(graceful) = Arc::into_inner(graceful) {
-        let _ = tokio::time::timeout(END_LIMIT, graceful.shutdown()).await;
-    }
+    drop(open);
+    let _ = tokio::time::timeout(END_LIMIT, all_closed.recv()).await;
     Ok(())
 }
 
-async fn hold(place: OwnedSemaphorePermit, connection: impl Future<Output = ()>) {
+async fn hold(
+    place: OwnedSemaphorePermit,
+    open: mpsc::Sender<()>,
+    connection: impl Future<Output = ()>,
+) {
     connection.await;
-    drop(place);
+    drop((place, open));
+}
+
+/// Says at the end that a connection takes no further request. HTTP/2 has a way of its own.
+async fn say_farewell(
+    State(stop): State<CancellationToken>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let can_be_last = request.version() <= Version::HTTP_11;
+    let mut response = next.run(request).await;
+    if can_be_last && stop.is_cancelled() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 async fn connection(
     acceptor: TlsAcceptor,
     stream: TcpStream,
     router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
+    stop: CancellationToken,
 ) {
     // Answers are small and clients wait for them.
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await
-    else {
-        return;
+    let last_request = async {
+        stop.cancelled().await;
+        tokio::time::sleep(FAREWELL).await;
     };
+    let mut last_request = std::pin::pin!(last_request);
+    let stream = tokio::select! {
+        stream = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)) => stream,
+        () = &mut last_request => return,
+    };
+    let Ok(Ok(stream)) = stream else { return };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -96,7 +128,15 @@ async fn connection(
         .keep_alive_interval(Duration::from_secs(30));
     let connection = builder
         .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
-    if let Err(error) = watcher.watch(connection.into_owned()).await {
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = last_request => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
 }
