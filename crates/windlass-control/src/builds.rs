@@ -101,7 +101,7 @@ impl Control {
         if let Some(command) = &settings.build_command {
             env.insert("WINDLASS_BUILD_COMMAND".to_owned(), command.clone());
         }
-        let program = std::env::current_exe().map_err(Error::internal)?;
+        let program = windlass_runtime::program_path().map_err(Error::internal)?;
         let process = ProcessSpec {
             name: "staging".to_owned(),
             command: Command::Argv(vec![

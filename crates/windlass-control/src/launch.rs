@@ -150,7 +150,7 @@ impl Control {
         let app = &common.record.id;
         let mut token = [0u8; 16];
         let mut readable = self.runtimes().readable;
-        readable.push(std::env::current_exe().map_err(Error::internal)?);
+        readable.push(windlass_runtime::program_path().map_err(Error::internal)?);
         getrandom::fill(&mut token).map_err(Error::internal)?;
         Ok(LaunchSpec {
             protocol: PROTOCOL,

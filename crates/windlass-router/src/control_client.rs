@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
 use windlass_clock::task::Instant;
@@ -37,6 +37,8 @@ pub(crate) struct ControlClient {
     pub(crate) reports: mpsc::Receiver<Report>,
     /// Told when a withdrawn upstream may have become empty.
     pub(crate) drained: Arc<Notify>,
+    /// True when this router ends: who serves now is another.
+    pub(crate) draining: watch::Receiver<bool>,
 }
 
 /// Why a connection ended.
@@ -127,7 +129,8 @@ impl ControlClient {
                         protocol::send(&mut to, &message_of(report)).await?;
                     }
                 }
-                _ = look.tick() => {
+                // That nobody asks this router any more says nothing about an instance.
+                _ = look.tick(), if !*self.draining.borrow() => {
                     send_all(&mut to, self.switcher.idle(Instant::now())).await?;
                 }
                 () = self.drained.notified() => {

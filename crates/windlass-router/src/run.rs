@@ -56,9 +56,10 @@ impl From<WorkerGone> for RouterError {
 
 /// Runs the router until SIGTERM or SIGINT; then no more clients are accepted,
 /// requests in flight may finish (bounded by `limits.drain_time`), and table
-/// changes are still followed and acknowledged meanwhile.
-pub fn run(config: RouterConfig) -> Result<(), RouterError> {
-    run_until(config, async {
+/// changes are still followed and acknowledged meanwhile. `ready` is called as
+/// soon as it accepts clients.
+pub fn run(config: RouterConfig, ready: impl FnOnce()) -> Result<(), RouterError> {
+    let stop = async {
         let (Ok(mut term), Ok(mut int)) = (
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),
@@ -70,19 +71,32 @@ pub fn run(config: RouterConfig) -> Result<(), RouterError> {
             _ = term.recv() => {}
             _ = int.recv() => {}
         }
-    })
+    };
+    block_on(config, ready, stop)
 }
 
 /// As [`run`], but ends when `stop` does.
 pub fn run_until(config: RouterConfig, stop: impl Future<Output = ()>) -> Result<(), RouterError> {
+    block_on(config, || {}, stop)
+}
+
+fn block_on(
+    config: RouterConfig,
+    ready: impl FnOnce(),
+    stop: impl Future<Output = ()>,
+) -> Result<(), RouterError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(start("build the runtime"))?;
-    runtime.block_on(route(config, stop))
+    runtime.block_on(route(config, ready, stop))
 }
 
-async fn route(config: RouterConfig, stop: impl Future<Output = ()>) -> Result<(), RouterError> {
+async fn route(
+    config: RouterConfig,
+    ready: impl FnOnce(),
+    stop: impl Future<Output = ()>,
+) -> Result<(), RouterError> {
     // Before the file is read, and before anything is served.
     let presence = Presence::announce(&config.table_path).map_err(start("announce the router"))?;
     let registry = Arc::new(Registry::default());
@@ -122,6 +136,7 @@ async fn route(config: RouterConfig, stop: impl Future<Output = ()>) -> Result<(
         name,
         reports: received_reports,
         drained,
+        draining: workers.draining.subscribe(),
     };
     let first = client.begin(&config.control_socket).await?;
 
@@ -149,6 +164,7 @@ async fn route(config: RouterConfig, stop: impl Future<Output = ()>) -> Result<(
         .metrics
         .map(|listener| tokio::spawn(metrics::serve(listener, Arc::clone(&registry))));
     info!(router = presence.name(), "router serves");
+    ready();
 
     let following = client.run(&config.control_socket, first);
     let ending = async {

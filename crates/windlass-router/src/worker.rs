@@ -12,7 +12,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
@@ -41,6 +42,9 @@ use crate::upstream::Uptime;
 
 /// How often idle connections to instances are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// When the router ends, a connection that was in use until just now is kept open so long for one
+/// more request: its client may be sending it already. The answer says that the connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// An HTTP/2 client that is silent is asked whether it lives this often …
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// … and must answer within this.
@@ -329,9 +333,13 @@ where
         )
         .with_upgrades();
     let mut connection = pin!(connection);
+    let last_request = async {
+        worker.drained().await;
+        idle(&peer.connection, FAREWELL).await;
+    };
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = worker.drained() => {
+        () = last_request => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -397,7 +405,17 @@ async fn answer(
     peer: &Peer,
     request: Request<Incoming>,
 ) -> Result<http::Response<proxy::body::ResponseBody>, Infallible> {
-    Ok(proxy::serve(Rc::clone(worker), peer.clone(), request).await)
+    // HTTP/2 has a way of its own to say so.
+    let can_be_last = request.version() <= Version::HTTP_11;
+    let mut response = proxy::serve(Rc::clone(worker), peer.clone(), request).await;
+    if can_be_last
+        && *worker.draining.borrow()
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response)
 }
 
 /// Runs the parts of an HTTP/2 connection on the worker's thread.

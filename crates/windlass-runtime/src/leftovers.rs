@@ -10,6 +10,7 @@ use crate::cgroup::{kill_members, remove_groups};
 use crate::observation::RunPhase;
 use crate::ports::{self, Listener};
 use crate::procfs::{self, Stat};
+use crate::spec::is_understood;
 use crate::state::{RunState, boot_id, try_lock};
 use crate::tree::{MAX_PAUSE, MIN_PAUSE, kill_all};
 
@@ -64,6 +65,24 @@ pub fn sweep_leftovers(data_dir: &Path) -> io::Result<SweepReport> {
         report.lost.push(state.run);
     }
     Ok(report)
+}
+
+/// Runs that have not ended and whose shim speaks a protocol that this program does not understand,
+/// with its version.
+///
+/// # Errors
+/// When the directory of the runs cannot be read.
+pub fn runs_of_other_protocols(data_dir: &Path) -> io::Result<Vec<(String, u32)>> {
+    let mut found = Vec::new();
+    for run_dir in run_dirs(data_dir)? {
+        // One that can't be read is nobody's we could name; control reports it.
+        if let Ok(Some((run, protocol))) = RunState::protocol_of(&run_dir)
+            && !is_understood(protocol)
+        {
+            found.push((run, protocol));
+        }
+    }
+    Ok(found)
 }
 
 /// Records that a run is gone without a record of its end. Hold its lock.

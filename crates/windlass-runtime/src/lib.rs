@@ -21,6 +21,7 @@ mod observation;
 mod ports;
 mod process;
 mod procfs;
+mod program;
 mod protocol;
 mod shim;
 mod spec;
@@ -29,13 +30,14 @@ mod tree;
 
 pub use driver::{BoxFuture, Driver, DriverError, EnsureRuns, StopRun};
 pub use isolation::{IsolationSet, Means, Probe, ShimCommand, probe};
-pub use leftovers::{SweepReport, sweep_leftovers};
+pub use leftovers::{SweepReport, runs_of_other_protocols, sweep_leftovers};
 pub use log::{LogAppender, LogLimits, LogPage, LogPosition, LogReader, LogRecord, LogStream};
 pub use observation::{Exit, ExitReason, Observation, PortCheck, RunPhase, RunStatus, Usage};
 pub use process::{LogHint, ProcessDriver, ProcessDriverSettings};
+pub use program::program_path;
 pub use shim::shim_main;
 pub use spec::{
-    Command, HealthCheck, HealthKind, LaunchSpec, Limits, PROTOCOL, Patience, ProcessSpec,
-    ReadinessCheck, RunKind, SpecError,
+    Command, HealthCheck, HealthKind, LaunchSpec, Limits, OLDEST_PROTOCOL, PROTOCOL, Patience,
+    ProcessSpec, ReadinessCheck, RunKind, SpecError,
 };
 pub use tree::{OrphanReport, end_tree, reap_and_end_orphans};

@@ -12,6 +12,13 @@ use crate::log::LogLimits;
 ///
 /// A shim and a control understand each other when their versions differ by at most one.
 pub const PROTOCOL: u32 = 1;
+/// Oldest version that this build understands: the one before its own.
+pub const OLDEST_PROTOCOL: u32 = if PROTOCOL > 1 { PROTOCOL - 1 } else { 1 };
+
+/// Whether two builds with these versions understand each other.
+pub(crate) fn is_understood(protocol: u32) -> bool {
+    protocol >= 1 && protocol.abs_diff(PROTOCOL) <= 1
+}
 
 /// Longest name of a run or an app, in bytes: they become directory names.
 pub(crate) const MAX_NAME_BYTES: usize = 200;
@@ -287,7 +294,7 @@ pub enum SpecError {
 impl LaunchSpec {
     /// Checks everything that can be checked without touching the machine.
     pub fn validate(&self) -> Result<(), SpecError> {
-        if self.protocol.abs_diff(PROTOCOL) > 1 {
+        if !is_understood(self.protocol) {
             return Err(SpecError::Protocol(self.protocol));
         }
         for (field, value) in [("app", &self.app), ("run", &self.run)] {

@@ -101,6 +101,29 @@ impl RunState {
         Ok(Some(serde_json::from_slice(&fs::read(path)?)?))
     }
 
+    /// Name and protocol of the run in `run_dir`, as far as it has not ended: also where the rest
+    /// of the file has another form.
+    pub(crate) fn protocol_of(run_dir: &Path) -> io::Result<Option<(String, u32)>> {
+        #[derive(Deserialize)]
+        struct Head {
+            protocol: u32,
+            run: String,
+            phase: serde_json::Value,
+        }
+        let path = run_dir.join(STATE_FILE);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let head: Head = serde_json::from_slice(&bytes)?;
+        let over = [RunPhase::Ended, RunPhase::Lost];
+        let is_over = over
+            .iter()
+            .any(|phase| serde_json::to_value(phase).is_ok_and(|value| value == head.phase));
+        Ok((!is_over).then_some((head.run, head.protocol)))
+    }
+
     /// Replaces the state file: after a crash of any process either the old or the new one is
     /// there, whole.
     ///

@@ -9,6 +9,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::procfs::{self, Stat};
+use crate::program;
 use crate::state::{LOCK_FILE, try_lock};
 
 /// First pause between two passes; it doubles up to [`MAX_PAUSE`].
@@ -66,12 +67,14 @@ pub struct OrphanReport {
 
 /// Looks at every child of the calling process, which is a child subreaper: those in `keep` are
 /// left alone (also unreaped), live shims of `data_dir` too, ended ones are reaped, and every
-/// other one is an orphan of a run whose shim was killed and is ended with its tree.
+/// other one is an orphan of a run whose shim was killed and is ended with its tree. A shim that is
+/// only just starting is one of this program or of `program_before`.
 ///
 /// Call it on SIGCHLD. It blocks up to `limit` for each orphan.
 pub fn reap_and_end_orphans(
     keep: &BTreeSet<u32>,
     data_dir: &Path,
+    program_before: Option<&Path>,
     limit: Duration,
 ) -> OrphanReport {
     let me = std::process::id();
@@ -82,7 +85,7 @@ pub fn reap_and_end_orphans(
             if reap(child.pid) {
                 report.reaped.push(child.pid);
             }
-        } else if !is_live_shim(&child, data_dir) {
+        } else if !is_live_shim(&child, data_dir, program_before) {
             let is_gone = end_tree(child.pid, limit);
             if is_gone {
                 &mut report.ended
@@ -97,7 +100,7 @@ pub fn reap_and_end_orphans(
 
 /// A shim is who holds the lock of a run and has written its number into it. What a process calls
 /// itself proves nothing: an app could call itself a shim.
-fn is_live_shim(stat: &Stat, data_dir: &Path) -> bool {
+fn is_live_shim(stat: &Stat, data_dir: &Path, program_before: Option<&Path>) -> bool {
     let arguments = procfs::arguments(stat.pid);
     let Some(run_dir) = arguments.last().map(Path::new) else {
         return false;
@@ -106,16 +109,20 @@ fn is_live_shim(stat: &Stat, data_dir: &Path) -> bool {
     if !is_ours {
         return false;
     }
-    if age(stat) < SHIM_START_LIMIT && is_own_program(stat.pid) {
+    if age(stat) < SHIM_START_LIMIT && is_own_program(stat.pid, program_before) {
         return true;
     }
     let holder = std::fs::read_to_string(run_dir.join(LOCK_FILE)).unwrap_or_default();
     holder.trim() == stat.pid.to_string() && matches!(try_lock(run_dir), Ok(None))
 }
 
-fn is_own_program(pid: u32) -> bool {
+fn is_own_program(pid: u32, before: Option<&Path>) -> bool {
+    let Ok(program) = std::fs::read_link(format!("/proc/{pid}/exe")) else {
+        return false;
+    };
     let own = std::fs::read_link("/proc/self/exe");
-    own.is_ok_and(|own| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == own))
+    own.is_ok_and(|own| own == program)
+        || before.is_some_and(|before| program::without_mark(&program) == before)
 }
 
 fn age(stat: &Stat) -> Duration {

@@ -53,6 +53,12 @@ pub(crate) fn restore(backup: &Path, target: &Path) -> Result<(), StoreError> {
     rename(&partial, target)
 }
 
+/// Schema version of a database that others may have open.
+pub(crate) fn schema_version(path: &Path) -> Result<u32, StoreError> {
+    let connection = sqlite::open(path, Access::Read, LOOK_TIMEOUT_MS)?;
+    migrate::version(&connection, path)
+}
+
 /// Migrates a copy.
 pub(crate) fn rehearse(path: &Path, scratch: &Path) -> Result<Rehearsal, StoreError> {
     let copy_path = scratch.join("rehearsal.sqlite");

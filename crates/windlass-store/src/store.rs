@@ -217,6 +217,14 @@ impl Store {
         backup::rehearse(path.as_ref(), scratch.as_ref())
     }
 
+    /// Schema version of a database, which may be in use. Blocking.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`] and [`StoreError::Newer`].
+    pub fn schema_version(path: impl AsRef<Path>) -> Result<u32, StoreError> {
+        backup::schema_version(path.as_ref())
+    }
+
     /// Reads the whole database and checks that its pages, indexes and references agree. Blocking.
     ///
     /// # Errors

@@ -15,10 +15,12 @@ mod files;
 mod follow;
 mod identity;
 mod process;
+mod reload;
 mod run;
 
 pub use error::CliError;
 pub use identity::{OrgCommand, RoleFlags, RoleWord, SpaceCommand, TokenCommand, UserCommand};
+pub use process::settings;
 pub use run::run;
 
 /// Deploys apps on your own machine; cancel always brings back what ran before.
@@ -56,10 +58,35 @@ pub enum Command {
 
 Control-C stops Windlass and all apps. SIGTERM ends Windlass and keeps the apps running; the next \
 `up` adopts them.")]
-    Up(SettingFlags),
+    Up {
+        /// Settings.
+        #[command(flatten)]
+        settings: SettingFlags,
+        /// Take over from the supervisor that has become this program.
+        #[arg(long, hide = true)]
+        take_over: bool,
+    },
     /// Stop Windlass and every app; the next `up` starts the apps again
     #[command(after_help = "Example:\n  windlass down --data-dir /tmp/try")]
     Down,
+    /// Go on as another release: nothing is refused, no instance is touched
+    #[command(after_help = "Examples:
+  windlass reload                                     the file of the program was replaced
+  windlass reload --program /opt/windlass-1.1/windlass
+  windlass reload --output json
+
+The new program first checks itself: settings, key, the migration of the database on a copy, \
+whether it understands what runs. Then it takes the place of supervisor, control and router. If it \
+does not come up in time, the program before goes on, unless the database was migrated. Changed \
+settings come into force too, addresses excepted.")]
+    Reload {
+        /// The new program; by default the file that the running one was started from.
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+        /// Longest time for the check, for control to be ready and for the router, each.
+        #[arg(long = "limit", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+        limit_s: u64,
+    },
     /// Show processes, addresses and means of isolation
     #[command(after_help = "Examples:\n  windlass status\n  windlass status --output json")]
     Status,
@@ -166,6 +193,13 @@ The key file is not part of it: keep a copy of that elsewhere.")]
   windlass check-config
   windlass check-config --domain apps.example.com --output json")]
     CheckConfig(SettingFlags),
+    /// Whether this program can take over from the running one; started by `reload`
+    #[command(hide = true, disable_help_flag = true)]
+    ReloadCheck {
+        /// Command line of the running `up`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// The role with APIs, engine and state; started by `up`
     #[command(hide = true)]
     Control,

@@ -1,4 +1,5 @@
-//! How a role gets its listening sockets and settings from the supervisor.
+//! How a role gets its listening sockets and settings from the supervisor, and a supervisor those
+//! of the one before it.
 //!
 //! The child's standard input is one end of a socket pair. The supervisor sends one line of JSON
 //! with all file descriptors attached (`SCM_RIGHTS`), and the pair stays open as the role's link.
@@ -15,12 +16,13 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
 
 /// Most descriptors in one handover.
-const DESCRIPTOR_LIMIT: usize = 32;
+pub const DESCRIPTOR_LIMIT: usize = 64;
 /// Longest handover line, bytes. Below the smallest default socket buffer.
 const LINE_LIMIT_BYTES: usize = 64 * 1024;
 
@@ -29,15 +31,22 @@ const LINE_LIMIT_BYTES: usize = 64 * 1024;
 pub struct Orders {
     /// Settings in force.
     pub settings: Settings,
-    /// Names of the attached descriptors, in their order.
-    pub descriptors: Vec<String>,
 }
 
-/// Orders with their descriptors and the link to the supervisor.
+/// The line of a handover.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line<T> {
+    #[serde(flatten)]
+    orders: T,
+    /// Names of the attached descriptors, in their order.
+    descriptors: Vec<String>,
+}
+
+/// Orders with their descriptors and the link to who gave them.
 #[derive(Debug)]
-pub struct Handover {
+pub struct Handover<T> {
     /// The orders.
-    pub orders: Orders,
+    pub orders: T,
     /// Descriptors by name.
     pub descriptors: BTreeMap<String, OwnedFd>,
     /// The link; its end is the end of the supervisor.
@@ -62,26 +71,26 @@ pub enum HandoverError {
 }
 
 /// Sends orders and descriptors. The receiver need not be there yet.
-pub fn send(
+pub fn send<T: Serialize>(
     link: &UnixStream,
-    settings: &Settings,
+    orders: &T,
     descriptors: &[(&str, BorrowedFd<'_>)],
 ) -> io::Result<()> {
     if descriptors.len() > DESCRIPTOR_LIMIT {
         return Err(io::Error::other("too many descriptors for one handover"));
     }
-    let orders = Orders {
-        settings: settings.clone(),
+    let line = Line {
+        orders,
         descriptors: descriptors
             .iter()
             .map(|(name, _)| (*name).to_owned())
             .collect(),
     };
-    let mut line = serde_json::to_vec(&orders)?;
+    let mut line = serde_json::to_vec(&line)?;
     line.push(b'\n');
     if line.len() > LINE_LIMIT_BYTES {
         return Err(io::Error::other(
-            "the settings are too long for one handover",
+            "there is too much to say for one handover",
         ));
     }
     let fds: Vec<BorrowedFd<'_>> = descriptors.iter().map(|(_, fd)| *fd).collect();
@@ -100,7 +109,7 @@ pub fn send(
 }
 
 /// Takes the handover from standard input.
-pub fn receive() -> Result<Handover, HandoverError> {
+pub fn receive<T: DeserializeOwned>() -> Result<Handover<T>, HandoverError> {
     let stdin = io::stdin().as_fd().try_clone_to_owned()?;
     let is_socket = rustix::net::sockopt::socket_type(&stdin).is_ok();
     if !is_socket {
@@ -110,7 +119,7 @@ pub fn receive() -> Result<Handover, HandoverError> {
 }
 
 /// Takes the handover from a link.
-pub fn receive_from(link: UnixStream) -> Result<Handover, HandoverError> {
+pub fn receive_from<T: DeserializeOwned>(link: UnixStream) -> Result<Handover<T>, HandoverError> {
     let mut line = Vec::new();
     let mut fds = Vec::new();
     while line.last() != Some(&b'\n') {
@@ -134,20 +143,19 @@ pub fn receive_from(link: UnixStream) -> Result<Handover, HandoverError> {
         }
         line.extend_from_slice(&bytes[..received.bytes]);
     }
-    let orders: Orders = serde_json::from_slice(&line)?;
-    let descriptors = orders.descriptors.iter().cloned().zip(fds).collect();
+    let line: Line<T> = serde_json::from_slice(&line)?;
     Ok(Handover {
-        orders,
-        descriptors,
+        orders: line.orders,
+        descriptors: line.descriptors.into_iter().zip(fds).collect(),
         link,
     })
 }
 
-impl Handover {
+impl<T> Handover<T> {
     /// Takes one descriptor as a socket of the wanted type.
-    pub fn take<T: From<OwnedFd>>(&mut self, name: &str) -> Result<T, HandoverError> {
+    pub fn take<D: From<OwnedFd>>(&mut self, name: &str) -> Result<D, HandoverError> {
         let fd = self.descriptors.remove(name);
-        fd.map(T::from)
+        fd.map(D::from)
             .ok_or_else(|| HandoverError::Missing(name.to_owned()))
     }
 }
@@ -169,16 +177,17 @@ mod tests {
         let two = TcpListener::bind("127.0.0.1:0").expect("binds");
         let address = two.local_addr().expect("address");
         let (ours, theirs) = UnixStream::pair().expect("pair");
+        let orders = Orders { settings };
         send(
             &ours,
-            &settings,
+            &orders,
             &[("one", one.as_fd()), ("two", two.as_fd())],
         )
         .expect("sends");
         drop((one, two));
 
-        let mut handover = receive_from(theirs).expect("receives");
-        assert_eq!(handover.orders.settings, settings);
+        let mut handover = receive_from::<Orders>(theirs).expect("receives");
+        assert_eq!(handover.orders, orders);
         let socket: TcpListener = handover.take("two").expect("is there");
         assert_eq!(socket.local_addr().expect("address"), address);
         TcpStream::connect(address).expect("connects");
@@ -189,6 +198,7 @@ mod tests {
     fn a_closed_link_is_no_handover() {
         let (ours, theirs) = UnixStream::pair().expect("pair");
         drop(ours);
-        assert!(matches!(receive_from(theirs), Err(HandoverError::NotALink)));
+        let received = receive_from::<Orders>(theirs);
+        assert!(matches!(received, Err(HandoverError::NotALink)));
     }
 }

@@ -44,6 +44,11 @@ impl Layout {
         self.state_dir().join("windlass.db")
     }
 
+    /// A copy of the database lies here while its migration is tried.
+    pub fn rehearsal_dir(&self) -> PathBuf {
+        self.state_dir().join("rehearsal")
+    }
+
     /// Packages and droplets.
     pub fn blobs_dir(&self) -> PathBuf {
         self.root.join("blobs")
@@ -87,6 +92,11 @@ impl Layout {
     /// Socket on which control answers the command line.
     pub fn admin_socket(&self) -> PathBuf {
         self.run_dir().join("admin.sock")
+    }
+
+    /// Socket on which the supervisor is asked to reload.
+    pub fn supervisor_socket(&self) -> PathBuf {
+        self.run_dir().join("supervisor.sock")
     }
 
     /// Socket on which the router takes tables from control.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use windlass_runtime::{ShimCommand, shim_main};
 
 use crate::cli::CliError;
+use crate::program;
 use crate::settings::EXIT_CONFIGURATION;
 
 mod control;
@@ -28,17 +29,16 @@ fn boot_id() -> Result<String, CliError> {
 
 /// Runs one shim, or answers a probe.
 pub fn shim(run_dir: &Path) -> ExitCode {
+    program::take_name();
     shim_main(run_dir)
 }
 
 /// How control starts a shim: this very program.
-fn shim_command() -> Result<ShimCommand, CliError> {
-    let program = std::env::current_exe()
-        .map_err(|error| CliError::Failed(format!("failed to find this program: {error}")))?;
-    Ok(ShimCommand {
-        program,
+fn shim_command() -> ShimCommand {
+    ShimCommand {
+        program: program::RUNNING.into(),
         args: vec!["shim".to_owned()],
-    })
+    }
 }
 
 /// Exit status of a role whose settings, key or database can't be used.

@@ -4,39 +4,52 @@
 //! their shims and survive it. Its loop has one event at a time: a child ended, a role said
 //! something, a signal came, a moment was reached.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
-use tokio::signal::unix::{SignalKind, signal};
+use nix::unistd::Pid;
 use tokio::sync::{mpsc, watch};
 use windlass_clock::task::Instant;
 
 use crate::ca::Certificates;
+use crate::handover::HandoverError;
 use crate::output::Output;
-use crate::role_link::{FromRole, ToRole};
+use crate::role_link::FromRole;
 use crate::settings::Settings;
 
 mod backoff;
+mod candidate;
+pub mod door;
 pub mod lock;
 mod orphans;
+mod reload;
 mod report;
 mod role;
+mod signals;
 pub mod sockets;
+mod stop;
+pub mod succession;
+mod takeover;
 mod unavailable;
 
+use lock::SupervisorLock;
+use reload::Reload;
 use report::Report;
 use role::{Role, RoleEvent, RoleKind};
+use signals::{Asked, Signals};
 use sockets::{SocketError, Sockets};
+use stop::Phase;
+use succession::Inheritance;
 
-/// Time that roles get to end after SIGTERM (the router drains in it).
-const END_LIMIT: Duration = Duration::from_secs(40);
 /// How often the supervisor looks for orphans that reached it without a signal.
 const ORPHAN_PERIOD: Duration = Duration::from_secs(1);
 /// Words of roles that may wait to be read.
 const EVENT_QUEUE: usize = 64;
+/// People that may wait to be heard.
+const VISIT_QUEUE: usize = 4;
 
 /// Why the supervisor did not run.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +57,9 @@ pub enum SupervisorError {
     /// A socket can't be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// What the supervisor before this one has left is not whole.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
     /// The system refused something.
     #[error("failed to {what}: {source}")]
     System {
@@ -72,26 +88,34 @@ pub struct Start {
     pub settings: Settings,
     /// Certificates for the API and the router.
     pub certificates: Certificates,
-    /// This program.
-    pub program: PathBuf,
+    /// Words of the command line behind the program.
+    pub arguments: Vec<OsString>,
     /// Form of the output.
     pub output: Output,
+    /// Where it all comes from.
+    pub origin: Origin,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Keeps the roles running.
-    Running,
-    /// Control stops all instances; roles end afterwards.
-    StoppingAll { deadline: Instant },
-    /// Roles end; instances stay unless they were stopped before.
-    Ending { deadline: Instant },
+/// Whether there was a supervisor before this one in the same process.
+#[derive(Debug)]
+pub enum Origin {
+    /// No: everything is new, the lock just taken.
+    Start(SupervisorLock),
+    /// Yes: `windlass reload`.
+    Takeover(Inheritance),
 }
 
 struct Supervisor {
     sockets: Sockets,
     settings: Settings,
+    lock: SupervisorLock,
+    arguments: Vec<OsString>,
     roles: [Role; 2],
+    /// Roles that others have taken over from, until they have ended.
+    leaving: Vec<Role>,
+    reload: Option<Reload>,
+    /// Shims that are just starting may be of this program too.
+    program_before: Option<PathBuf>,
     phase: Phase,
     all_stopped: bool,
     late: bool,
@@ -101,73 +125,43 @@ struct Supervisor {
     events: mpsc::Sender<RoleEvent>,
 }
 
-/// Runs until it is told to end.
+/// Runs until it is told to end, perhaps as another program.
+///
+/// # Errors
+/// When the system refuses something at the start.
 pub async fn run(start: Start) -> Result<Ended, SupervisorError> {
-    let Start {
-        mut settings,
-        certificates,
-        program,
-        output,
-    } = start;
     let system = |what| move |source| SupervisorError::System { what, source };
-    let mut children = signal(SignalKind::child()).map_err(system("watch children"))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(system("watch signals"))?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(system("watch signals"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch signals"))?;
-    windlass_clock::follow(&settings.data_dir);
+    windlass_clock::follow(&start.settings.data_dir);
     // Trees whose shim was killed come to us, not to init.
     prctl::set_child_subreaper(true).map_err(|errno| SupervisorError::System {
         what: "adopt orphans",
         source: errno.into(),
     })?;
-
-    let sockets = Sockets::bind(&mut settings)?;
-    let report = Report::new(output);
-    report.listening(&settings);
-    let (control_ready, watch_ready) = watch::channel(false);
-    let waiting = [
-        (&sockets.cf, unavailable::Form::CloudFoundry),
-        (&sockets.digitalocean, unavailable::Form::DigitalOcean),
-        (&sockets.vercel, unavailable::Form::Vercel),
-    ];
-    for (socket, form) in waiting {
-        let fallback = socket.try_clone().map_err(system("share a socket"))?;
-        tokio::spawn(unavailable::answer_while_away(
-            fallback,
-            certificates.api.clone(),
-            watch_ready.clone(),
-            form,
-        ));
-    }
-
+    let certificates = start.certificates.clone();
     let (events, mut said) = mpsc::channel(EVENT_QUEUE);
-    let role = |kind| Role::new(kind, program.clone(), settings.data_dir.clone());
-    let mut supervisor = Supervisor {
-        sockets,
-        roles: [role(RoleKind::Router), role(RoleKind::Control)],
-        phase: Phase::Running,
-        all_stopped: false,
-        late: false,
-        announced: false,
-        report,
-        control_ready,
-        events,
-        settings,
-    };
-    supervisor.note_trouble(None);
+    let mut signals = Signals::listen().map_err(system("watch signals"))?;
+    let mut supervisor = Supervisor::begin(start, events)?;
+    supervisor
+        .answer_while_control_is_away(&certificates)
+        .map_err(system("share a socket"))?;
+    let (visitors, mut visits) = mpsc::channel(VISIT_QUEUE);
+    let own = supervisor.sockets.supervisor.try_clone();
+    own.and_then(|own| door::open(own, visitors))
+        .map_err(system("share a socket"))?;
     let mut orphan_tick = tokio::time::interval(ORPHAN_PERIOD);
+    // Some may have ended while one program became the next.
+    supervisor.reap(&mut said).await;
     loop {
+        supervisor.hand_over(&mut signals, &mut said).await;
         supervisor.start_due();
         if let Some(ended) = supervisor.ended() {
             return Ok(ended);
         }
         let due = supervisor.next_due();
         tokio::select! {
-            _ = children.recv() => supervisor.reap(&mut said).await,
+            asked = signals.next() => supervisor.signalled(asked, &mut said).await,
             Some(event) = said.recv() => supervisor.heard(event).await,
-            _ = terminate.recv() => supervisor.end_roles("SIGTERM: instances go on running"),
-            _ = hangup.recv() => supervisor.end_roles("SIGHUP: instances go on running"),
-            _ = interrupt.recv() => supervisor.stop_all().await,
+            Some((client, question)) = visits.recv() => supervisor.visited(client, question),
             _ = orphan_tick.tick() => supervisor.sweep(),
             () = windlass_clock::task::sleep_until(due) => supervisor.deadline_passed(),
         }
@@ -175,13 +169,75 @@ pub async fn run(start: Start) -> Result<Ended, SupervisorError> {
 }
 
 impl Supervisor {
+    /// Binds or takes over everything; starts nothing yet.
+    fn begin(start: Start, events: mpsc::Sender<RoleEvent>) -> Result<Self, SupervisorError> {
+        let Start {
+            mut settings,
+            certificates: _,
+            arguments,
+            output,
+            origin,
+        } = start;
+        let report = Report::new(output);
+        match origin {
+            Origin::Takeover(inheritance) => Self::take_over(inheritance, settings, report, events),
+            Origin::Start(lock) => {
+                let sockets = Sockets::bind(&mut settings)?;
+                report.listening(&settings);
+                let role = |kind| Role::new(kind, settings.data_dir.clone());
+                let supervisor = Self {
+                    sockets,
+                    lock,
+                    arguments,
+                    roles: [role(RoleKind::Router), role(RoleKind::Control)],
+                    leaving: Vec::new(),
+                    reload: None,
+                    program_before: None,
+                    phase: Phase::Running,
+                    all_stopped: false,
+                    late: false,
+                    announced: false,
+                    report,
+                    control_ready: watch::channel(false).0,
+                    events,
+                    settings,
+                };
+                supervisor.note_trouble(None);
+                Ok(supervisor)
+            }
+        }
+    }
+
+    fn answer_while_control_is_away(&self, certificates: &Certificates) -> io::Result<()> {
+        let waiting = [
+            (&self.sockets.cf, unavailable::Form::CloudFoundry),
+            (&self.sockets.digitalocean, unavailable::Form::DigitalOcean),
+            (&self.sockets.vercel, unavailable::Form::Vercel),
+        ];
+        for (socket, form) in waiting {
+            tokio::spawn(unavailable::answer_while_away(
+                socket.try_clone()?,
+                certificates.api.clone(),
+                self.control_ready.subscribe(),
+                form,
+            ));
+        }
+        Ok(())
+    }
+
+    fn role(&mut self, kind: RoleKind) -> &mut Role {
+        let [first, second] = &mut self.roles;
+        if first.kind() == kind { first } else { second }
+    }
+
     /// Starts roles whose moment has come.
     fn start_due(&mut self) {
         if matches!(self.phase, Phase::Ending { .. }) {
             return;
         }
         let now = Instant::now();
-        for role in &mut self.roles {
+        let successor = self.reload.as_mut().and_then(Reload::successor_mut);
+        for role in self.roles.iter_mut().chain(successor) {
             if !role.is_due(now) {
                 continue;
             }
@@ -200,44 +256,85 @@ impl Supervisor {
     /// When something has to happen without an event.
     fn next_due(&self) -> Instant {
         let far = Instant::now() + Duration::from_hours(1);
+        let successor = self.reload.as_ref().and_then(Reload::successor);
         let starts = self
             .roles
             .iter()
+            .chain(successor)
             .filter_map(Role::starts_at)
             .min()
             .unwrap_or(far);
+        let reload = self.reload.as_ref().map_or(far, Reload::deadline);
         match self.phase {
-            Phase::Running => starts,
+            Phase::Running => starts.min(reload),
             Phase::StoppingAll { deadline } => starts.min(deadline),
             Phase::Ending { deadline } => deadline,
+        }
+    }
+
+    async fn signalled(&mut self, asked: Asked, said: &mut mpsc::Receiver<RoleEvent>) {
+        match asked {
+            Asked::Child => self.reap(said).await,
+            Asked::Terminate => self.end_roles("SIGTERM: instances go on running"),
+            Asked::HangUp => self.end_roles("SIGHUP: instances go on running"),
+            Asked::Interrupt => self.stop_all().await,
         }
     }
 
     /// Takes in every child that has ended.
     async fn reap(&mut self, said: &mut mpsc::Receiver<RoleEvent>) {
         for exit in role::reap_children() {
-            let is_exited = |role: &Role| role.pid() == Some(exit.pid);
-            let Some(index) = self.roles.iter().position(is_exited) else {
+            let Some(role) = self.role_of(exit.pid) else {
+                self.candidate_ended(&exit).await;
                 continue;
             };
-            self.roles[index].last_words().await;
+            role.last_words().await;
             while let Ok(event) = said.try_recv() {
                 self.heard(event).await;
             }
-            let role = &mut self.roles[index];
-            if role.kind() == RoleKind::Control {
+            // What it said may have changed its place.
+            if let Some(at) = self
+                .leaving
+                .iter()
+                .position(|role| role.pid() == Some(exit.pid))
+            {
+                let role = self.leaving.swap_remove(at);
+                self.report
+                    .step(&format!("the {} before has ended", role.kind().name()));
+                continue;
+            }
+            if self.successor_ended(&exit) {
+                continue;
+            }
+            let Some(role) = self.role_of(exit.pid) else {
+                continue;
+            };
+            let kind = role.kind();
+            let text = role.ended(&exit);
+            if kind == RoleKind::Control {
                 self.control_ready.send_replace(false);
             }
-            let is_control = role.kind() == RoleKind::Control;
-            let text = role.ended(&exit);
+            if self.succeeded(kind, &exit, &text) {
+                continue;
+            }
             if self.phase == Phase::Running {
                 self.report.trouble(&text);
-                if is_control {
+                if kind == RoleKind::Control {
                     self.note_trouble(Some(&text));
                 }
             }
         }
         self.sweep();
+    }
+
+    /// The role with this process: in office, about to be, or leaving.
+    fn role_of(&mut self, pid: Pid) -> Option<&mut Role> {
+        let successor = self.reload.as_mut().and_then(Reload::successor_mut);
+        self.roles
+            .iter_mut()
+            .chain(&mut self.leaving)
+            .chain(successor)
+            .find(|role| role.pid() == Some(pid))
     }
 
     /// Leaves a note for `windlass status`, or takes it away.
@@ -258,6 +355,9 @@ impl Supervisor {
     }
 
     async fn heard(&mut self, event: RoleEvent) {
+        if self.successor_said(&event) {
+            return;
+        }
         let Some(role) = self
             .roles
             .iter_mut()
@@ -265,6 +365,7 @@ impl Supervisor {
         else {
             return;
         };
+        let kind = role.kind();
         match event.message {
             FromRole::Isolation { used, means } => {
                 if !self.announced {
@@ -273,7 +374,7 @@ impl Supervisor {
             }
             FromRole::Ready => {
                 role.is_ready();
-                if role.kind() == RoleKind::Control {
+                if kind == RoleKind::Control {
                     self.control_ready.send_replace(true);
                     self.note_trouble(None);
                     if matches!(self.phase, Phase::StoppingAll { .. }) {
@@ -284,6 +385,7 @@ impl Supervisor {
                     self.announced = true;
                     self.report.ready(&self.settings);
                 }
+                self.in_office(kind);
             }
             FromRole::Refused { reason } => role.refused(reason),
             FromRole::Stopping { left } => self.report.stopping(left),
@@ -291,108 +393,27 @@ impl Supervisor {
                 self.all_stopped = true;
                 self.end_roles("all instances have stopped");
             }
-        }
-    }
-
-    /// SIGINT: everything stops; the desired state stays.
-    async fn stop_all(&mut self) {
-        match self.phase {
-            Phase::Running => {
-                let limit = Duration::from_secs(self.settings.down_limit_s);
-                self.phase = Phase::StoppingAll {
-                    deadline: Instant::now() + limit,
-                };
-                self.report.step(&format!(
-                    "stopping all instances, at most {} s; interrupt again to kill them",
-                    limit.as_secs()
-                ));
-                self.order_stop().await;
-            }
-            Phase::StoppingAll { .. } => self.give_up_waiting(),
-            Phase::Ending { .. } => {}
-        }
-    }
-
-    async fn order_stop(&mut self) {
-        let control = self
-            .roles
-            .iter_mut()
-            .find(|role| role.kind() == RoleKind::Control);
-        if let Some(control) = control {
-            control.tell(&ToRole::StopAll).await;
-        }
-    }
-
-    fn end_roles(&mut self, why: &str) {
-        if matches!(self.phase, Phase::Ending { .. }) {
-            return;
-        }
-        self.report.step(&format!("ending: {why}"));
-        self.phase = Phase::Ending {
-            deadline: Instant::now() + END_LIMIT,
-        };
-        for role in &mut self.roles {
-            role.signal(Signal::SIGTERM);
-        }
-    }
-
-    fn give_up_waiting(&mut self) {
-        self.late = true;
-        self.all_stopped = true;
-        self.report
-            .trouble("instances did not stop in time and are killed");
-        self.end_roles("what is left is killed");
-    }
-
-    fn deadline_passed(&mut self) {
-        let now = Instant::now();
-        match self.phase {
-            Phase::StoppingAll { deadline } if now >= deadline => self.give_up_waiting(),
-            Phase::Ending { deadline } if now >= deadline => {
-                for role in &mut self.roles {
-                    role.signal(Signal::SIGKILL);
-                }
-                self.phase = Phase::Ending {
-                    deadline: now + END_LIMIT,
-                };
-            }
-            Phase::Running | Phase::StoppingAll { .. } | Phase::Ending { .. } => {}
+            FromRole::Waiting | FromRole::Unknown => {}
         }
     }
 
     /// Ends orphans that reached us; they are what a killed shim left behind.
     fn sweep(&mut self) {
-        let roles: Vec<_> = self.roles.iter().filter_map(Role::pid).collect();
-        let ended = orphans::sweep(&roles, &self.settings.data_dir);
+        let candidate = self.reload.as_ref().and_then(Reload::candidate_pid);
+        let successor = self.reload.as_ref().and_then(Reload::successor);
+        let keep: Vec<_> = self
+            .roles
+            .iter()
+            .chain(&self.leaving)
+            .chain(successor)
+            .filter_map(Role::pid)
+            .chain(candidate)
+            .collect();
+        let before = self.program_before.as_deref();
+        let ended = orphans::sweep(&keep, &self.settings.data_dir, before);
         if ended > 0 {
             self.report
                 .trouble(&format!("ended {ended} processes whose shim was gone"));
-        }
-    }
-
-    /// How it ended, once it has.
-    fn ended(&mut self) -> Option<Ended> {
-        let nothing_runs = self.roles.iter().all(|role| role.pid().is_none());
-        match self.phase {
-            Phase::Ending { .. } if nothing_runs => {
-                if self.late {
-                    orphans::kill_everything();
-                }
-                let refusal = self.roles.iter_mut().find_map(Role::first_refusal);
-                Some(match (self.late, refusal) {
-                    (_, Some(reason)) => Ended::Refused(reason),
-                    (true, None) => Ended::Late,
-                    (false, None) => Ended::Done,
-                })
-            }
-            Phase::Ending { .. } | Phase::StoppingAll { .. } => None,
-            Phase::Running => {
-                if self.roles.iter().any(Role::refused_at_first_start) {
-                    self.end_roles("a role can't start");
-                    return self.ended();
-                }
-                None
-            }
         }
     }
 }

@@ -33,7 +33,7 @@ impl Control {
                 let whole = row.settings.build_output.is_some();
                 let known = row.git.as_ref().and_then(|git| git.commit.clone());
                 let sources = &self.settings().sources;
-                let program = std::env::current_exe().map_err(Error::internal)?;
+                let program = windlass_runtime::program_path().map_err(Error::internal)?;
                 let work = WorkDirectories::new(run_dir).work;
                 let ssh = is_by_ssh(url).then(|| Sources::ssh_command(&program, &work));
                 Ok(StagingSource::Git(FetchPlan {

@@ -67,7 +67,7 @@ impl Control {
         env.extend(launch_environment(directories));
         let own_memory_mb = run.memory_mb.saturating_sub(run.sidecar_memory_mb);
         env.insert("MEMORY_LIMIT".to_owned(), format!("{own_memory_mb}m"));
-        let program = std::env::current_exe().map_err(Error::internal)?;
+        let program = windlass_runtime::program_path().map_err(Error::internal)?;
         env.insert(PROGRAM.to_owned(), program.display().to_string());
         let application = self.vcap_application(record, run)?;
         env.insert("VCAP_APPLICATION".to_owned(), application.to_string());

@@ -68,5 +68,5 @@ fn router_process() {
         access_log: None,
         trust_forwarded_headers: false,
     };
-    run(config).unwrap();
+    run(config, || {}).unwrap();
 }

@@ -13,7 +13,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 use crate::protocol::{FromShim, MAX_MESSAGE_BYTES, ToShim, to_line};
-use crate::spec::PROTOCOL;
+use crate::spec::{PROTOCOL, is_understood};
 use crate::state::{RunState, SOCKET_FILE};
 
 /// How long a shim may take to greet.
@@ -49,13 +49,11 @@ impl Connection {
             line: Vec::new(),
         };
         match timeout(GREETING_LIMIT, reader.next()).await {
-            Ok(Ok(FromShim::Hello { protocol, state })) if protocol.abs_diff(PROTOCOL) <= 1 => {
-                Ok(Self {
-                    reader,
-                    writer,
-                    state: *state,
-                })
-            }
+            Ok(Ok(FromShim::Hello { protocol, state })) if is_understood(protocol) => Ok(Self {
+                reader,
+                writer,
+                state: *state,
+            }),
             Ok(Ok(other)) => Err(io::Error::other(format!("unexpected greeting {other:?}"))),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),

@@ -18,6 +18,8 @@ use crate::state::SHIM_ERROR_FILE;
 
 /// How long a shim may take until it answers: it gives all files of the app to their user.
 const LAUNCH_LIMIT: Duration = Duration::from_mins(5);
+/// What a shim is called in process lists, wherever its program is.
+const NAME: &str = "windlass";
 /// Part of the shim's standard error that becomes the reason, in bytes.
 const MAX_ERROR_BYTES: usize = 4096;
 
@@ -37,6 +39,7 @@ pub(super) async fn launch(shim: &ShimCommand, spec: &LaunchSpec) -> Result<(), 
     // A plain command: a hook between fork and exec would copy the whole memory of this process.
     // The shim inherits nothing of the environment, which may hold secrets of the server.
     let mut child = Command::new(&shim.program)
+        .arg0(NAME)
         .args(&shim.args)
         .arg(&spec.run_dir)
         .env_clear()

@@ -8,7 +8,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 
 use crate::protocol::{FromShim, MAX_MESSAGE_BYTES, ToShim, to_line};
-use crate::spec::PROTOCOL;
+use crate::spec::is_understood;
 
 /// Connections at a time. An old and a new control and somebody who looks are three.
 const MAX_PEERS: usize = 8;
@@ -123,7 +123,7 @@ impl Peer {
         while let Some(at) = self.received.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.received.drain(..=at).collect();
             match serde_json::from_slice(&line) {
-                Ok(ToShim::Hello { protocol }) if protocol.abs_diff(PROTOCOL) <= 1 => {
+                Ok(ToShim::Hello { protocol }) if is_understood(protocol) => {
                     self.has_greeted = true;
                 }
                 Ok(message) if self.has_greeted => messages.push((self.id, message)),

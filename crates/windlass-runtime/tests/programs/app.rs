@@ -92,11 +92,12 @@ fn supervise(data_dir: &Path) -> Done {
     let mut ended = 0;
     while ended == 0 && Instant::now() < deadline {
         let limit = Duration::from_secs(20);
-        ended += windlass_runtime::reap_and_end_orphans(&keep, data_dir, limit)
+        ended += windlass_runtime::reap_and_end_orphans(&keep, data_dir, None, limit)
             .ended
             .len();
     }
-    let again = windlass_runtime::reap_and_end_orphans(&keep, data_dir, Duration::from_secs(20));
+    let again =
+        windlass_runtime::reap_and_end_orphans(&keep, data_dir, None, Duration::from_secs(20));
     let is_kept_alive = Path::new(&format!("/proc/{}", kept.id())).exists();
     let is_gone = windlass_runtime::end_tree(kept.id(), Duration::from_secs(20));
     let mut out = std::io::stdout();

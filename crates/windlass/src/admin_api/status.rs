@@ -7,6 +7,7 @@ use windlass_runtime::Means;
 
 use super::Admin;
 use super::error::Answer;
+use crate::program;
 use crate::public_address;
 
 pub(super) async fn status(State(admin): State<Admin>) -> Answer {
@@ -29,6 +30,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Answer {
     let used = admin.machine.isolation;
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "program": program::path().ok(),
         "control_pid": std::process::id(),
         "routers": routers,
         "running": running,

@@ -16,10 +16,13 @@ use crate::key_file;
 use crate::layout::Layout;
 use crate::output::{self, Output};
 use crate::private_file;
+use crate::program;
 use crate::settings::Settings;
 use crate::settings::options::Name;
 use crate::settings::sources::{Resolved, resolve};
-use crate::supervisor::{self, Ended, lock};
+use crate::supervisor::succession::Inheritance;
+use crate::supervisor::{self, Ended, Origin, lock};
+use crate::telemetry;
 
 /// How often `down` looks whether the supervisor has gone.
 const DOWN_POLL: Duration = Duration::from_millis(50);
@@ -79,12 +82,17 @@ pub(super) fn resolved(
     Ok(resolve(data_dir, &values, &environment())?)
 }
 
+/// The checked settings of a command line.
+pub fn settings(data_dir: Option<&Path>, flags: &SettingFlags) -> Result<Settings, CliError> {
+    Ok(Settings::check(&resolved(data_dir, flags)?)?)
+}
+
 pub(super) async fn up(
     data_dir: Option<&Path>,
     flags: &SettingFlags,
     output: Output,
 ) -> Result<(), CliError> {
-    let settings = Settings::check(&resolved(data_dir, flags)?)?;
+    let settings = settings(data_dir, flags)?;
     let layout = settings.layout();
     let make = |path: &Path| {
         private_file::directory(path).map_err(|source| CliError::File {
@@ -95,18 +103,58 @@ pub(super) async fn up(
     };
     make(layout.root())?;
     make(&layout.run_dir())?;
-    let _lock = lock::take(&layout.supervisor_lock())?;
+    let lock = lock::take(&layout.supervisor_lock())?;
     let first_start = !layout.database().exists();
     key_file::read_or_create(&settings.key_file, layout.root(), !first_start)?;
     let certificates = ca::prepare(&settings, ca::today())?;
-    let program = std::env::current_exe()
-        .map_err(|error| CliError::Failed(format!("failed to find this program: {error}")))?;
     let start = supervisor::Start {
         settings,
         certificates,
-        program,
+        arguments: std::env::args_os().skip(1).collect(),
         output,
+        origin: Origin::Start(lock),
     };
+    supervise(start).await
+}
+
+/// The same in the place of a supervisor that has become this program. What can't be done here
+/// makes it that program again.
+pub(super) async fn take_over(
+    data_dir: Option<&Path>,
+    flags: &SettingFlags,
+    output: Output,
+) -> Result<(), CliError> {
+    program::take_name();
+    let inheritance = Inheritance::receive()?;
+    let prepared = || -> Result<_, CliError> {
+        inheritance.check().map_err(CliError::Failed)?;
+        let resolved = resolved(data_dir, flags)?;
+        telemetry::start(&resolved)?;
+        let settings = Settings::check(&resolved)?;
+        let certificates = ca::prepare(&settings, ca::today())?;
+        Ok((settings, certificates))
+    };
+    match prepared() {
+        Ok((settings, certificates)) => {
+            let start = supervisor::Start {
+                settings,
+                certificates,
+                arguments: Vec::new(),
+                output,
+                origin: Origin::Takeover(inheritance),
+            };
+            supervise(start).await
+        }
+        Err(error) => {
+            let failed = inheritance.give_back(&error.to_string());
+            Err(CliError::Failed(format!(
+                "{error}; and the program before can't be started again: {failed}"
+            )))
+        }
+    }
+}
+
+async fn supervise(start: supervisor::Start) -> Result<(), CliError> {
     match supervisor::run(start).await? {
         Ended::Done => Ok(()),
         Ended::Refused(reason) => Err(CliError::Refused(reason)),

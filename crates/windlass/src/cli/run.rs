@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::client::AdminClient;
 use super::error::CliError;
-use super::{Cli, Command, deployment, env, files, follow, identity, process};
+use super::{Cli, Command, deployment, env, files, follow, identity, process, reload};
 use crate::output::{self, Output};
 use crate::settings::sources;
 use crate::static_server;
@@ -44,6 +44,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
             return Ok(windlass_control::sources::ssh_bridge_main(directory));
         }
         Command::StaticServer { app, check } => return Ok(static_server::run(app, *check)),
+        Command::ReloadCheck { arguments } => return Ok(crate::reload_check::run(arguments)),
         Command::Control => return crate::roles::control(),
         Command::Router => return crate::roles::router(),
         Command::Restore { file, settings } => {
@@ -86,9 +87,19 @@ async fn administer(
     let data_dir = sources::data_dir(flag, &process::environment())?;
     let client = AdminClient::new(&data_dir);
     match command {
-        Command::Up(flags) => {
-            crate::telemetry::start(&process::resolved(flag, &flags)?)?;
-            process::up(flag, &flags, output).await
+        Command::Up {
+            settings,
+            take_over: false,
+        } => {
+            crate::telemetry::start(&process::resolved(flag, &settings)?)?;
+            process::up(flag, &settings, output).await
+        }
+        Command::Up {
+            settings,
+            take_over: true,
+        } => process::take_over(flag, &settings, output).await,
+        Command::Reload { program, limit_s } => {
+            reload::reload(&data_dir, output, program.as_deref(), limit_s).await
         }
         Command::Down => process::down(&data_dir, output).await,
         Command::Status => process::status(&data_dir, output).await,
@@ -114,6 +125,7 @@ async fn administer(
         | Command::Restore { .. }
         | Command::CheckConfig(_)
         | Command::Control
+        | Command::ReloadCheck { .. }
         | Command::Stage { .. }
         | Command::StaticServer { .. }
         | Command::GitSsh { .. }

@@ -28,12 +28,14 @@ use super::{boot_id, link, refused, shim_command};
 use crate::admin_api::{self, Admin};
 use crate::ca::Certificates;
 use crate::cli::CliError;
-use crate::handover::{self, Handover};
+use crate::handover::{self, Handover, Orders};
 use crate::outlive::outlive;
 use crate::role_link::{FromRole, ToRole};
 use crate::settings::{CancelRestores, Settings};
 use crate::supervisor::{lock, sockets};
-use crate::{api_server, first_start, key_file, private_file, public_address, telemetry, tls};
+use crate::{
+    api_server, first_start, key_file, private_file, program, public_address, telemetry, tls,
+};
 
 /// How often the runs that are left are counted while everything stops.
 const STOP_POLL: Duration = Duration::from_millis(25);
@@ -50,7 +52,8 @@ enum Trouble {
 
 /// Runs control until it is told to end.
 pub fn control() -> Result<ExitCode, CliError> {
-    let handover = handover::receive()?;
+    program::take_name();
+    let handover = handover::receive::<Orders>()?;
     let settings = handover.orders.settings.clone();
     telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
     #[cfg(windlass_fail)]
@@ -80,7 +83,7 @@ pub fn control() -> Result<ExitCode, CliError> {
 }
 
 async fn serve(
-    mut handover: Handover,
+    mut handover: Handover<Orders>,
     settings: Settings,
     supervisor: Supervisor,
     orders: mpsc::Receiver<ToRole>,
@@ -92,16 +95,22 @@ async fn serve(
     let router_link: UnixListener = handover.take(sockets::ROUTER_LINK).map_err(passing)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(passing)?;
 
+    // What takes a while or may be refused comes while the control before this one still answers.
+    key_file::read(&settings.key_file).map_err(|error| Trouble::Final(error.to_string()))?;
+    let machine = look_at_machine(&settings).await?;
     let state_dir = settings.layout().state_dir();
     private_file::directory(&state_dir).map_err(passing)?;
     let path = settings.layout().control_lock();
-    // The control of a supervisor that was killed may still be ending: never two at once.
+    // The one before may still be ending, at a reload or after its supervisor was killed: never
+    // two at once.
+    supervisor.say(&FromRole::Waiting);
     let alone = tokio::task::spawn_blocking(move || lock::wait_and_take(&path));
-    let _alone = tokio::select! {
-        taken = alone => taken.map_err(passing)?.map_err(passing)?,
+    tokio::select! {
+        // Held until this process has ended, not only until it returns from here: up to then some
+        // work in the background may still write.
+        taken = alone => std::mem::forget(taken.map_err(passing)?.map_err(passing)?),
         _ = terminate.recv() => return Ok(()),
-    };
-    let machine = look_at_machine(&settings).await?;
+    }
     supervisor.say(&machine.told());
     let control = open(&settings, &machine, router_link).await?;
     first_start::seed(control.identity(), control.tenancy(), &settings.domain)
@@ -174,7 +183,11 @@ async fn follow_orders(
     supervisor: Supervisor,
     mut orders: mpsc::Receiver<ToRole>,
 ) {
-    while let Some(ToRole::StopAll) = orders.recv().await {
+    while let Some(order) = orders.recv().await {
+        match order {
+            ToRole::StopAll => {}
+            ToRole::Unknown => continue,
+        }
         if let Err(error) = control.stop_everything().await {
             tracing::error!(%error, "failed to stop everything");
             continue;
@@ -231,7 +244,7 @@ impl Machine {
 }
 
 async fn look_at_machine(settings: &Settings) -> Result<Machine, Trouble> {
-    let shim = shim_command().map_err(passing)?;
+    let shim = shim_command();
     let probed = tokio::task::spawn_blocking(move || probe(&shim))
         .await
         .map_err(passing)?;
@@ -271,7 +284,7 @@ async fn open(
     let (sender, observations) = mpsc::channel(OBSERVATION_QUEUE);
     let driver_settings = ProcessDriverSettings {
         data_dir: settings.data_dir.clone(),
-        shim: shim_command().map_err(passing)?,
+        shim: shim_command(),
     };
     let driver = ProcessDriver::open(driver_settings, sender)
         .await

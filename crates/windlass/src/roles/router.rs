@@ -13,10 +13,10 @@ use windlass_router::{
 use super::{boot_id, link, refused};
 use crate::ca::{self, Certificates};
 use crate::cli::CliError;
-use crate::handover;
+use crate::handover::{self, Orders};
 use crate::role_link::FromRole;
 use crate::supervisor::sockets;
-use crate::{private_file, telemetry};
+use crate::{private_file, program, telemetry};
 
 /// Size at which the access log is rotated, bytes.
 const ACCESS_LOG_BYTES: u64 = 64 * 1024 * 1024;
@@ -25,7 +25,8 @@ const ACCESS_LOG_FILES: u32 = 4;
 
 /// Runs the router until it is told to end.
 pub fn router() -> Result<ExitCode, CliError> {
-    let mut handover = handover::receive()?;
+    program::take_name();
+    let mut handover = handover::receive::<Orders>()?;
     let settings = handover.orders.settings.clone();
     telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
     #[cfg(windlass_fail)]
@@ -77,8 +78,8 @@ pub fn router() -> Result<ExitCode, CliError> {
     let (supervisor, _orders) = link::listen(handover.link).map_err(|error| {
         CliError::Failed(format!("failed to listen to the supervisor: {error}"))
     })?;
-    supervisor.say(&FromRole::Ready);
-    match windlass_router::run(config) {
+    let ready = supervisor.clone();
+    match windlass_router::run(config, move || ready.say(&FromRole::Ready)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error @ RouterError::Tls(_)) => {
             supervisor.say(&FromRole::Refused {

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,20 @@ pub enum LockError {
 
 /// The lock, held until it is dropped or its process ends.
 #[derive(Debug)]
-pub struct SupervisorLock(#[expect(dead_code, reason = "held, never read")] File);
+pub struct SupervisorLock(File);
+
+impl AsFd for SupervisorLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A lock that was handed over; it was held all the time.
+impl From<OwnedFd> for SupervisorLock {
+    fn from(fd: OwnedFd) -> Self {
+        Self(File::from(fd))
+    }
+}
 
 /// Takes the lock and writes our pid into it.
 pub fn take(path: &Path) -> Result<SupervisorLock, LockError> {

@@ -13,13 +13,11 @@ const SWEEP_LIMIT: Duration = Duration::from_millis(200);
 /// Longest time for one tree when everything is ended.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
-/// Ends every child of ours that is neither a role nor a live shim. Returns how many there were.
-pub(super) fn sweep(roles: &[Pid], data_dir: &Path) -> usize {
-    let keep: BTreeSet<u32> = roles
-        .iter()
-        .map(|pid| pid.as_raw().unsigned_abs())
-        .collect();
-    reap_and_end_orphans(&keep, data_dir, SWEEP_LIMIT)
+/// Ends every child of ours that is neither to be kept nor a live shim, perhaps of the program
+/// before a reload. Returns how many there were.
+pub(super) fn sweep(keep: &[Pid], data_dir: &Path, program_before: Option<&Path>) -> usize {
+    let keep: BTreeSet<u32> = keep.iter().map(|pid| pid.as_raw().unsigned_abs()).collect();
+    reap_and_end_orphans(&keep, data_dir, program_before, SWEEP_LIMIT)
         .ended
         .len()
 }
@@ -27,5 +25,6 @@ pub(super) fn sweep(roles: &[Pid], data_dir: &Path) -> usize {
 /// Ends every child of ours with its tree. For the end, when control and router are gone.
 pub(super) fn kill_everything() {
     // No run lies there, so no shim is spared.
-    reap_and_end_orphans(&BTreeSet::new(), Path::new("/nonexistent"), KILL_LIMIT);
+    let nowhere = Path::new("/nonexistent");
+    reap_and_end_orphans(&BTreeSet::new(), nowhere, None, KILL_LIMIT);
 }

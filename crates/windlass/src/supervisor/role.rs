@@ -1,7 +1,7 @@
 //! One role: its process, its link, when it starts again.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -11,13 +11,14 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use serde::Serialize;
-use tokio::sync::mpsc;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use windlass_clock::task::Instant;
 
 use super::backoff::Backoff;
-use crate::handover;
+use crate::handover::{self, Orders};
+use crate::program;
 use crate::role_link::{self, FromRole, LinkReader, LinkWriter};
 use crate::settings::{EXIT_CONFIGURATION, Settings};
 
@@ -29,7 +30,8 @@ const REFUSED_WAIT: Duration = Duration::from_secs(30);
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 
 /// The two roles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum RoleKind {
     /// APIs, engine, builds, state.
     Control,
@@ -75,37 +77,132 @@ enum State {
     Running {
         pid: Pid,
         since: Instant,
+        /// Another handle on its link, for the next supervisor.
+        link: UnixStream,
         writer: LinkWriter,
-        /// Ends when everything that it said has been passed on.
-        listener: JoinHandle<()>,
+        listener: Listener,
     },
+}
+
+/// What passes on what a role says.
+#[derive(Debug)]
+struct Listener {
+    /// Ends when everything has been passed on, or when it is halted; then with what it had read
+    /// of a line that was not whole.
+    task: JoinHandle<Vec<u8>>,
+    halt: oneshot::Sender<()>,
+}
+
+/// A running role, as one supervisor leaves it to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RoleRecord {
+    pub(super) kind: RoleKind,
+    pub(super) pid: i32,
+    pub(super) was_ready: bool,
+    /// Read from its link, but not understood yet.
+    #[serde(default)]
+    pub(super) unread: String,
+    /// Whether it is only to end.
+    pub(super) is_leaving: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Role {
     kind: RoleKind,
-    program: PathBuf,
     data_dir: PathBuf,
     backoff: Backoff,
     state: State,
+    /// Read from its link, but not understood yet, while nobody listens to it.
+    unread: Vec<u8>,
+    is_own: bool,
     was_ready: bool,
     said_reason: Option<String>,
     first_refusal: Option<String>,
 }
 
 impl Role {
-    pub(super) fn new(kind: RoleKind, program: PathBuf, data_dir: PathBuf) -> Self {
+    pub(super) fn new(kind: RoleKind, data_dir: PathBuf) -> Self {
         Self {
             kind,
-            program,
             data_dir,
             backoff: Backoff::new(),
             state: State::Waiting {
                 until: Instant::now(),
             },
+            unread: Vec::new(),
+            is_own: true,
             was_ready: false,
             said_reason: None,
             first_refusal: None,
+        }
+    }
+
+    /// The same in a Windlass that has worked before: a refusal does not end it.
+    pub(super) fn next(kind: RoleKind, data_dir: PathBuf) -> Self {
+        Self {
+            was_ready: true,
+            ..Self::new(kind, data_dir)
+        }
+    }
+
+    /// Takes over a role that runs.
+    pub(super) fn adopt(
+        record: RoleRecord,
+        link: UnixStream,
+        data_dir: PathBuf,
+        events: &mpsc::Sender<RoleEvent>,
+    ) -> io::Result<Self> {
+        let mut role = Self::new(record.kind, data_dir);
+        role.was_ready = record.was_ready;
+        role.is_own = false;
+        let pid = Pid::from_raw(record.pid);
+        role.state = running(pid, link, record.unread.into_bytes(), events)?;
+        Ok(role)
+    }
+
+    /// Stops listening, so that the next supervisor can. What was said until now has been passed
+    /// on.
+    pub(super) async fn halt(&mut self) {
+        let State::Running { listener, .. } = &mut self.state else {
+            return;
+        };
+        let (halt, _) = oneshot::channel();
+        // It may have come to the end of the link by itself.
+        let _ = std::mem::replace(&mut listener.halt, halt).send(());
+        self.unread = (&mut listener.task).await.unwrap_or_default();
+    }
+
+    /// Listens again after [`Self::halt`].
+    pub(super) fn listen_again(&mut self, events: &mpsc::Sender<RoleEvent>) -> io::Result<()> {
+        let State::Running { pid, link, .. } = &self.state else {
+            return Ok(());
+        };
+        let unread = std::mem::take(&mut self.unread);
+        self.state = running(*pid, link.try_clone()?, unread, events)?;
+        Ok(())
+    }
+
+    /// What the next supervisor must know, after [`Self::halt`]; `None` when it does not run.
+    pub(super) fn record(&self, is_leaving: bool) -> Option<RoleRecord> {
+        Some(RoleRecord {
+            kind: self.kind,
+            pid: self.pid()?.as_raw(),
+            was_ready: self.was_ready,
+            unread: String::from_utf8_lossy(&self.unread).into_owned(),
+            is_leaving,
+        })
+    }
+
+    /// Whether this very supervisor has started it, or will.
+    pub(super) fn is_own(&self) -> bool {
+        self.is_own
+    }
+
+    /// Its link, for the next supervisor.
+    pub(super) fn link(&self) -> Option<BorrowedFd<'_>> {
+        match &self.state {
+            State::Running { link, .. } => Some(link.as_fd()),
+            State::Waiting { .. } => None,
         }
     }
 
@@ -176,8 +273,11 @@ impl Role {
         events: &mpsc::Sender<RoleEvent>,
     ) -> io::Result<()> {
         let (ours, theirs) = UnixStream::pair()?;
-        handover::send(&ours, settings, sockets)?;
-        let child = Command::new(&self.program)
+        let orders = Orders {
+            settings: settings.clone(),
+        };
+        handover::send(&ours, &orders, sockets)?;
+        let child = Command::new(program::RUNNING)
             .arg0("windlass")
             .arg(self.kind.name())
             .arg("--data-dir")
@@ -187,14 +287,8 @@ impl Role {
             .process_group(0)
             .spawn()?;
         let pid = Pid::from_raw(child.id().try_into().map_err(io::Error::other)?);
-        let (reader, writer) = role_link::split(ours)?;
         self.said_reason = None;
-        self.state = State::Running {
-            pid,
-            since: Instant::now(),
-            writer,
-            listener: tokio::spawn(forward(pid, reader, events.clone())),
-        };
+        self.state = running(pid, ours, Vec::new(), events)?;
         Ok(())
     }
 
@@ -218,7 +312,7 @@ impl Role {
     /// overtake the reason.
     pub(super) async fn last_words(&mut self) {
         if let State::Running { listener, .. } = &mut self.state
-            && tokio::time::timeout(LAST_WORDS_LIMIT, listener)
+            && tokio::time::timeout(LAST_WORDS_LIMIT, &mut listener.task)
                 .await
                 .is_err()
         {
@@ -266,21 +360,51 @@ impl Role {
     }
 }
 
-async fn forward(pid: Pid, mut reader: LinkReader, events: mpsc::Sender<RoleEvent>) {
+fn running(
+    pid: Pid,
+    link: UnixStream,
+    unread: Vec<u8>,
+    events: &mpsc::Sender<RoleEvent>,
+) -> io::Result<State> {
+    let (reader, writer) = role_link::split(link.try_clone()?, unread)?;
+    let (halt, halted) = oneshot::channel();
+    let task = tokio::spawn(forward(pid, reader, events.clone(), halted));
+    Ok(State::Running {
+        pid,
+        since: Instant::now(),
+        link,
+        writer,
+        listener: Listener { task, halt },
+    })
+}
+
+async fn forward(
+    pid: Pid,
+    mut reader: LinkReader,
+    events: mpsc::Sender<RoleEvent>,
+    mut halted: oneshot::Receiver<()>,
+) -> Vec<u8> {
     loop {
-        match reader.next::<FromRole>().await {
-            Ok(Some(message)) => {
-                if events.send(RoleEvent { pid, message }).await.is_err() {
-                    return;
-                }
-            }
-            Ok(None) => return,
+        // The place comes first, so that nothing that was read can't be passed on.
+        let place = tokio::select! {
+            place = events.reserve() => place,
+            _ = &mut halted => return reader.into_unread(),
+        };
+        let Ok(place) = place else { break };
+        let said = tokio::select! {
+            said = reader.next::<FromRole>() => said,
+            _ = &mut halted => return reader.into_unread(),
+        };
+        match said {
+            Ok(Some(message)) => place.send(RoleEvent { pid, message }),
+            Ok(None) => break,
             Err(error) => {
                 tracing::warn!(%pid, %error, "a role said something that is not understood");
-                return;
+                break;
             }
         }
     }
+    Vec::new()
 }
 
 /// Takes in every ended child: roles, and whatever was left to us as subreaper.

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::handover::{Handover, HandoverError};
 use crate::private_file;
 use crate::settings::{Ports, Settings};
 use crate::unix_socket;
@@ -72,6 +73,8 @@ const INSTANCES: &str = "instances";
 pub const ROUTER_LINK: &str = "router-link";
 /// Name of the command line's socket.
 pub const ADMIN: &str = "admin";
+/// Name of the supervisor's own socket.
+const SUPERVISOR: &str = "supervisor";
 
 /// Every listening socket.
 #[derive(Debug)]
@@ -92,6 +95,8 @@ pub struct Sockets {
     pub router_link: UnixListener,
     /// Command line to control.
     pub admin: UnixListener,
+    /// Command line to the supervisor.
+    pub supervisor: UnixListener,
     /// Holds a block of instance ports against other Windlasses of this machine.
     pub block: Option<TcpListener>,
 }
@@ -110,9 +115,7 @@ impl Sockets {
         if automatic {
             let (held, first) = take_block(chosen.get(INSTANCES).copied())?;
             block = Some(held);
-            // The first port of the block is the one that is held.
-            settings.instance_port_first = first + 1;
-            settings.instance_port_count = BLOCK_PORTS - 1;
+            use_block(settings, first);
         }
         let listen = &mut settings.listen;
         let tcp = |name, flag, address: &mut SocketAddr| {
@@ -138,6 +141,7 @@ impl Sockets {
             metrics: tcp(METRICS, "--listen-metrics", &mut listen.metrics)?,
             router_link: bind_unix(layout.router_socket())?,
             admin: bind_unix(layout.admin_socket())?,
+            supervisor: bind_unix(layout.supervisor_socket())?,
             block,
         };
         if automatic {
@@ -159,6 +163,51 @@ impl Sockets {
         Ok(sockets)
     }
 
+    /// Takes over those of the supervisor before this one. `settings` gets their addresses.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn adopt<T>(
+        received: &mut Handover<T>,
+        settings: &mut Settings,
+    ) -> Result<Self, HandoverError> {
+        let sockets = Self {
+            cf: received.take(CF)?,
+            digitalocean: received.take(DIGITALOCEAN)?,
+            vercel: received.take(VERCEL)?,
+            router_http: received.take(ROUTER_HTTP)?,
+            router_https: received.take(ROUTER_HTTPS)?,
+            metrics: received.take(METRICS)?,
+            router_link: received.take(ROUTER_LINK)?,
+            admin: received.take(ADMIN)?,
+            supervisor: received.take(SUPERVISOR)?,
+            block: received.take(INSTANCES).ok(),
+        };
+        let listen = &mut settings.listen;
+        listen.cf = sockets.cf.local_addr()?;
+        listen.digitalocean = sockets.digitalocean.local_addr()?;
+        listen.vercel = sockets.vercel.local_addr()?;
+        listen.router_http = sockets.router_http.local_addr()?;
+        listen.router_https = sockets.router_https.local_addr()?;
+        listen.metrics = sockets.metrics.local_addr()?;
+        if let Some(block) = &sockets.block {
+            use_block(settings, block.local_addr()?.port());
+        }
+        Ok(sockets)
+    }
+
+    /// What the next supervisor gets.
+    pub fn for_successor(&self) -> Vec<(&'static str, BorrowedFd<'_>)> {
+        let block = self.block.as_ref().map(|block| (INSTANCES, block.as_fd()));
+        let own = (SUPERVISOR, self.supervisor.as_fd());
+        self.for_control()
+            .into_iter()
+            .chain(self.for_router())
+            .chain(std::iter::once(own))
+            .chain(block)
+            .collect()
+    }
+
     /// What control gets.
     pub fn for_control(&self) -> Vec<(&'static str, BorrowedFd<'_>)> {
         vec![
@@ -178,6 +227,12 @@ impl Sockets {
             (METRICS, self.metrics.as_fd()),
         ]
     }
+}
+
+/// The first port of the block is the one that is held.
+fn use_block(settings: &mut Settings, first: u16) {
+    settings.instance_port_first = first + 1;
+    settings.instance_port_count = BLOCK_PORTS - 1;
 }
 
 /// Takes a block of instance ports that no other Windlass of this machine has: whoever listens on

@@ -25,6 +25,7 @@ mod languages;
 mod limits;
 mod program;
 mod releases;
+mod reload;
 mod short_base;
 mod survivors;
 mod tasks;
