@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tar::{Builder, EntryType, Header};
@@ -79,8 +80,8 @@ pub fn backup(store: &Store, blobs: &Blobs, file: &Path) -> Result<usize, Backup
             source,
         }
     };
-    let scratch = file.with_extension(format!("{}.part", std::process::id()));
-    let copy = file.with_extension(format!("{}.db", std::process::id()));
+    let scratch = beside(file, "part");
+    let copy = beside(file, "db");
     let result = (0..ATTEMPTS)
         .find_map(|_| match write(store, blobs, &copy, &scratch) {
             Err(BackupError::Moving) => None,
@@ -90,7 +91,13 @@ pub fn backup(store: &Store, blobs: &Blobs, file: &Path) -> Result<usize, Backup
     let _ = std::fs::remove_file(&copy);
     let result = result.and_then(|count| {
         // Links, does not replace: somebody may have made the file meanwhile.
-        std::fs::hard_link(&scratch, file).map_err(at(file))?;
+        std::fs::hard_link(&scratch, file).map_err(|source| {
+            if source.kind() == io::ErrorKind::AlreadyExists {
+                let path = file.to_path_buf();
+                return BackupError::Exists { path };
+            }
+            at(file)(source)
+        })?;
         let directory = file.parent().unwrap_or(Path::new("/"));
         File::open(directory)
             .and_then(|dir| dir.sync_all())
@@ -99,6 +106,15 @@ pub fn backup(store: &Store, blobs: &Blobs, file: &Path) -> Result<usize, Backup
     });
     let _ = std::fs::remove_file(&scratch);
     result
+}
+
+/// A name beside the file that no other backup takes, of this control or another.
+fn beside(file: &Path, what: &str) -> PathBuf {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!(".{}-{number}.{what}", std::process::id()));
+    PathBuf::from(name)
 }
 
 fn write(store: &Store, blobs: &Blobs, copy: &Path, to: &Path) -> Result<usize, BackupError> {
