@@ -135,7 +135,7 @@ impl Control {
         let buildpacks = Buildpacks::install(data.join("buildpacks")).map_err(Error::internal)?;
         let droplets = Droplets::open(blobs.clone(), data.join("droplets"), &parts.boot_id)
             .map_err(Error::internal)?;
-        let epoch = Self::table_epoch(&parts.store)?;
+        let epoch = crate::restored::table_epoch(&parts.store)?;
         let (routes, router_events) = RouterLink::open(
             parts.router_listener,
             &parts.table_path,
@@ -182,13 +182,6 @@ impl Control {
             .begin(&parts.boot_id, parts.observations, router_events)
             .await?;
         Ok(control)
-    }
-
-    /// Least epoch of the table file: raised by a restore.
-    fn table_epoch(store: &Store) -> Result<u64, Error> {
-        let text: Option<String> =
-            store.read(|reader| Ok::<_, Error>(reader.meta("table_epoch")?))?;
-        Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
     }
 
     /// Users, tokens, rights.

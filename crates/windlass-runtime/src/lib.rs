@@ -13,6 +13,7 @@
 
 mod cgroup;
 mod driver;
+mod end_all;
 mod fork;
 mod isolation;
 mod leftovers;
@@ -29,6 +30,7 @@ mod state;
 mod tree;
 
 pub use driver::{BoxFuture, Driver, DriverError, EnsureRuns, StopRun};
+pub use end_all::end_all_runs;
 pub use isolation::{IsolationSet, Means, Probe, ShimCommand, probe};
 pub use leftovers::{SweepReport, runs_of_other_protocols, sweep_leftovers};
 pub use log::{LogAppender, LogLimits, LogPage, LogPosition, LogReader, LogRecord, LogStream};

@@ -23,7 +23,7 @@ mod adoption;
 mod connection;
 mod launch;
 mod news;
-mod removal;
+pub(crate) mod removal;
 mod runs;
 
 use actor::Actor;

@@ -179,11 +179,17 @@ The key file is not part of it: keep a copy of that elsewhere.")]
         file: PathBuf,
     },
     /// Fill an empty data directory from a backup
-    #[command(after_help = "Example:
-  windlass restore /backups/windlass.tar --data-dir /srv/windlass --key-file /etc/windlass/key")]
+    #[command(after_help = "Examples:
+  windlass restore /backups/windlass.tar --data-dir /srv/windlass --key-file /etc/windlass/key
+  windlass restore /backups/windlass.tar --replace
+
+Windlass must not run there. The key file is that of the backed-up Windlass.")]
     Restore {
         /// File that `windlass backup` wrote.
         file: PathBuf,
+        /// Discard the state that is there, and end every app that still runs of it.
+        #[arg(long)]
+        replace: bool,
         /// Settings (the key file of the backed-up Windlass).
         #[command(flatten)]
         settings: SettingFlags,

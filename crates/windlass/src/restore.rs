@@ -1,4 +1,5 @@
-//! `windlass restore`: an empty data directory becomes that of a backup.
+//! `windlass restore`: a data directory becomes that of a backup: an empty one, or with `--replace`
+//! one with another state, which is discarded with everything that runs of it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,11 +7,14 @@ use std::path::{Path, PathBuf};
 
 use tar::Archive;
 use windlass_control::blobs::{BlobError, BlobLimits, Blobs};
-use windlass_control::restored::note_restored;
+use windlass_control::restored::{note_restored, table_epoch};
+use windlass_router::read_table;
+use windlass_runtime::end_all_runs;
 use windlass_store::{OpenOptions, Store, StoreError, WriteError};
 
 use crate::backup::{BLOB_ENTRIES, DATABASE_ENTRY, FORMAT, MANIFEST_ENTRY, Manifest};
 use crate::key_file::{self, KeyFileError};
+use crate::layout::Layout;
 use crate::private_file;
 use crate::settings::Settings;
 use crate::supervisor::lock::{self, LockError};
@@ -22,7 +26,10 @@ const MANIFEST_LIMIT_BYTES: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// There is data already.
-    #[error("{path} holds data already; move it away or choose another --data-dir")]
+    #[error(
+        "{path} holds data already; choose another --data-dir, or pass --replace to discard what is \
+         there with every app that runs of it"
+    )]
     NotEmpty {
         /// Where.
         path: PathBuf,
@@ -55,11 +62,25 @@ pub enum RestoreError {
     /// A blob in it can't be stored.
     #[error("failed to restore a blob: {0}")]
     Blob(#[from] BlobError),
+    /// What runs of the state before does not end.
+    #[error("failed to end what still runs: {0}; try again")]
+    Runs(io::Error),
 }
 
-/// Fills the data directory. The database comes last and at once: a restore that was interrupted
-/// leaves a directory without one, which can be restored again. Blocking.
-pub fn restore(settings: &Settings, file: &Path) -> Result<(), RestoreError> {
+/// What a restore did beside what it was to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// Instances, tasks and builds of the state before that still ran and were ended.
+    pub ended_runs: usize,
+}
+
+/// Fills the data directory. The backup is read and checked whole before anything of a state
+/// before is touched. The database comes last and at once: a restore that was interrupted leaves
+/// the state before, perhaps with nothing running, or none; it can be done again. Blocking.
+///
+/// # Errors
+/// When the backup is no good, Windlass runs there, or `replace` is false and there is data.
+pub fn restore(settings: &Settings, file: &Path, replace: bool) -> Result<Restored, RestoreError> {
     let layout = settings.layout();
     let at = |path: &Path| {
         let path = path.to_path_buf();
@@ -72,11 +93,13 @@ pub fn restore(settings: &Settings, file: &Path) -> Result<(), RestoreError> {
         private_file::directory(&directory).map_err(at(&directory))?;
     }
     let _lock = lock::take(&layout.supervisor_lock())?;
-    if layout.database().exists() {
+    if layout.database().exists() && !replace {
         return Err(RestoreError::NotEmpty {
             path: layout.root().to_path_buf(),
         });
     }
+    // The control of a supervisor that was killed may still be ending.
+    let _alone = lock::wait_and_take(&layout.control_lock())?;
     key_file::read(&settings.key_file)?;
     let limits = BlobLimits {
         blob_bytes: u64::MAX / 2,
@@ -85,13 +108,40 @@ pub fn restore(settings: &Settings, file: &Path) -> Result<(), RestoreError> {
     let blobs = Blobs::open(layout.blobs_dir(), limits)?;
     let scratch = layout.state_dir().join("restoring.db");
     let result = unpack(file, &blobs, &scratch).and_then(|()| {
-        mark(&scratch)?;
-        let target = layout.database();
-        Store::restore(&scratch, &target)?;
-        Ok(())
+        mark(&scratch, seen_epoch(&layout))?;
+        // Up to here nothing has changed.
+        let ended_runs = end_all_runs(layout.root()).map_err(RestoreError::Runs)?;
+        Store::restore(&scratch, layout.database())?;
+        forget_table(&layout.route_table()).map_err(at(&layout.route_table()))?;
+        Ok(Restored { ended_runs })
     });
     let _ = std::fs::remove_file(&scratch);
     result
+}
+
+/// The newest epoch that a router of this machine may have seen. What can't be read is no help:
+/// the link between control and router finds out too.
+fn seen_epoch(layout: &Layout) -> u64 {
+    let read = read_table(&layout.route_table()).ok();
+    if let Some(table) = read.and_then(|read| read.table) {
+        return table.epoch;
+    }
+    let database = layout.database();
+    if !database.exists() {
+        return 0;
+    }
+    let store = Store::open(database, OpenOptions::default()).ok();
+    store
+        .and_then(|store| table_epoch(&store).ok())
+        .unwrap_or(0)
+}
+
+/// Upstreams of the state before have ended.
+fn forget_table(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Reads the backup: blobs into their store, the database to `scratch`.
@@ -177,9 +227,9 @@ fn put_blob(
 
 /// Tells the next control that nothing of what the database says is running runs, and that routers
 /// may have seen newer tables.
-fn mark(database: &Path) -> Result<(), RestoreError> {
+fn mark(database: &Path, seen_epoch: u64) -> Result<(), RestoreError> {
     let store = Store::open(database, OpenOptions::default())?;
-    let marked = store.write_blocking(note_restored);
+    let marked = store.write_blocking(move |tx| note_restored(tx, seen_epoch));
     marked.map_err(|error| match error {
         WriteError::Store(error) | WriteError::Refused(error) => RestoreError::Store(error),
     })
@@ -242,7 +292,7 @@ mod tests {
         assert!(matches!(again, Err(BackupError::Exists { .. })));
 
         let to = settings(root.path(), "to");
-        restore(&to, &file).expect("restores");
+        restore(&to, &file, false).expect("restores");
         let restored = Blobs::open(to.layout().blobs_dir(), BlobLimits::default()).expect("opens");
         assert!(restored.contains(&used));
         assert_eq!(restored.list().expect("lists").len(), 1);
@@ -251,9 +301,40 @@ mod tests {
         assert!(package.expect("reads").is_some());
         drop(store);
         assert!(matches!(
-            restore(&to, &file),
+            restore(&to, &file, false),
             Err(RestoreError::NotEmpty { .. })
         ));
+    }
+
+    #[test]
+    fn of_backups_to_one_file_at_once_one_is_written_whole() {
+        let root = tempfile::tempdir().expect("temp dir");
+        let from = settings(root.path(), "from");
+        let (store, blobs, _) = filled(&from);
+        for round in 0..10 {
+            let file = root.path().join(format!("backup-{round}.tar"));
+            let written: Vec<_> = std::thread::scope(|scope| {
+                let begin = || scope.spawn(|| backup::backup(&store, &blobs, &file));
+                let threads = [begin(), begin(), begin()];
+                threads
+                    .map(|thread| thread.join().expect("no panic"))
+                    .into()
+            });
+            let (good, others): (Vec<_>, Vec<_>) = written.into_iter().partition(Result::is_ok);
+            assert_eq!(good.len(), 1);
+            for other in others {
+                assert!(
+                    matches!(other, Err(BackupError::Exists { .. })),
+                    "{other:?}"
+                );
+            }
+            let to = settings(root.path(), &format!("to-{round}"));
+            restore(&to, &file, false).expect("restores");
+        }
+        let left = std::fs::read_dir(root.path()).expect("directory");
+        let names = left.map(|entry| entry.expect("entry").file_name().into_string());
+        let parts = names.filter(|name| name.as_ref().is_ok_and(|name| name.contains(".tar.")));
+        assert_eq!(parts.count(), 0);
     }
 
     #[test]
@@ -268,9 +349,44 @@ mod tests {
         for part in [0, 600, whole.len() / 2] {
             let half = root.path().join("half.tar");
             std::fs::write(&half, &whole[..part]).expect("writes");
-            assert!(restore(&to, &half).is_err(), "{part} bytes");
+            assert!(restore(&to, &half, false).is_err(), "{part} bytes");
             assert!(!to.layout().database().exists());
         }
-        restore(&to, &file).expect("restores");
+        restore(&to, &file, false).expect("restores");
+    }
+
+    #[test]
+    fn another_state_is_replaced_when_that_is_asked_for_and_the_backup_is_good() {
+        let root = tempfile::tempdir().expect("temp dir");
+        let from = settings(root.path(), "from");
+        let (store, blobs, used) = filled(&from);
+        let file = root.path().join("backup.tar");
+        backup::backup(&store, &blobs, &file).expect("writes");
+        let to = settings(root.path(), "to");
+        let put = |name: &'static str, epoch: &'static str| {
+            private_file::directory(&to.layout().state_dir()).expect("makes");
+            let opened = Store::open(to.layout().database(), OpenOptions::default());
+            let put = opened.expect("opens").write_blocking(move |tx| {
+                tx.put_meta("table_epoch", epoch)?;
+                tx.put_meta(name, "here")
+            });
+            assert!(put.is_ok());
+        };
+        put("mark", "41");
+        let half = root.path().join("half.tar");
+        let whole = std::fs::read(&file).expect("reads");
+        std::fs::write(&half, &whole[..whole.len() / 2]).expect("writes");
+        assert!(restore(&to, &half, true).is_err());
+        let of = |name: &'static str| {
+            let store = Store::open(to.layout().database(), OpenOptions::default());
+            let store = store.expect("opens");
+            store.read(|reader| reader.meta(name)).expect("reads")
+        };
+        assert_eq!(of("mark").as_deref(), Some("here"), "untouched");
+        restore(&to, &file, true).expect("restores");
+        assert_eq!(of("mark"), None);
+        assert_eq!(of("table_epoch").as_deref(), Some("42"), "beats any before");
+        let restored = Blobs::open(to.layout().blobs_dir(), BlobLimits::default()).expect("opens");
+        assert!(restored.contains(&used));
     }
 }

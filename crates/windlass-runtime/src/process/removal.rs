@@ -17,7 +17,7 @@ const LEAVE_LIMIT: Duration = Duration::from_mins(1);
 const LEAVE_PAUSE: Duration = Duration::from_millis(2);
 
 /// Removes the directory of a run; false if somebody holds its lock or it has not ended.
-pub(super) fn remove(run_dir: &Path) -> io::Result<bool> {
+pub(crate) fn remove(run_dir: &Path) -> io::Result<bool> {
     if !run_dir.is_dir() {
         return Ok(true);
     }
@@ -44,7 +44,7 @@ pub(super) fn remove(run_dir: &Path) -> io::Result<bool> {
 }
 
 /// Goes on with removals that a crash has interrupted.
-pub(super) fn finish_removals(runs_dir: &Path) -> io::Result<()> {
+pub(crate) fn finish_removals(runs_dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(runs_dir)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(GONE) {

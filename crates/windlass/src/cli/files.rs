@@ -9,7 +9,6 @@ use super::client::AdminClient;
 use super::error::CliError;
 use super::process;
 use crate::output::{self, Output};
-use crate::settings::Settings;
 
 pub(super) async fn backup(
     client: &AdminClient,
@@ -34,11 +33,15 @@ pub(super) fn restore(
     flags: &SettingFlags,
     output: Output,
     file: &Path,
+    replace: bool,
 ) -> Result<(), CliError> {
-    let settings = Settings::check(&process::resolved(data_dir, flags)?)?;
-    crate::restore::restore(&settings, file)?;
+    let settings = process::settings(data_dir, flags)?;
+    let restored = crate::restore::restore(&settings, file, replace)?;
     match output {
-        Output::Json => output::json(&json!({ "data_dir": settings.data_dir })),
+        Output::Json => output::json(&json!({
+            "data_dir": settings.data_dir,
+            "ended_runs": restored.ended_runs,
+        })),
         Output::Text => output::line(&format!(
             "restored to {}; start it with `windlass up`",
             settings.data_dir.display()

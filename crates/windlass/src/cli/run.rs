@@ -47,8 +47,13 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::ReloadCheck { arguments } => return Ok(crate::reload_check::run(arguments)),
         Command::Control => return crate::roles::control(),
         Command::Router => return crate::roles::router(),
-        Command::Restore { file, settings } => {
-            return files::restore(flag, settings, output, file).map(|()| ExitCode::SUCCESS);
+        Command::Restore {
+            file,
+            replace,
+            settings,
+        } => {
+            return files::restore(flag, settings, output, file, *replace)
+                .map(|()| ExitCode::SUCCESS);
         }
         Command::Demo { app, stay } => return demo(app, *stay, output),
         Command::CheckConfig(flags) => {

@@ -9,6 +9,7 @@
 )]
 
 mod adoption;
+mod backup;
 mod canary;
 #[cfg(windlass_test)]
 mod clock;
