@@ -6,8 +6,10 @@ mod request;
 mod routes;
 mod server;
 mod settings;
+mod sha1;
 mod stop;
 mod task;
+mod websocket;
 
 use std::process::ExitCode;
 

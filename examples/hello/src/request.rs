@@ -27,6 +27,8 @@ pub struct Request {
     pub expects_continue: bool,
     /// What the client wants to speak instead of HTTP.
     pub upgrade: Option<String>,
+    /// Key of a client that wants a WebSocket.
+    pub websocket_key: Option<String>,
 }
 
 impl Request {
@@ -51,6 +53,7 @@ impl Request {
             keep_alive: protocol == "HTTP/1.1",
             expects_continue: false,
             upgrade: None,
+            websocket_key: None,
         };
         loop {
             let line = read_line(&mut head)?.ok_or("the head is not complete")?;
@@ -89,6 +92,7 @@ impl Request {
             "connection" if lower.contains("keep-alive") => self.keep_alive = true,
             "upgrade" => self.upgrade = Some(value.to_owned()),
             "expect" => self.expects_continue = lower == "100-continue",
+            "sec-websocket-key" => self.websocket_key = Some(value.to_owned()),
             _ => {}
         }
         Ok(())

@@ -21,7 +21,7 @@ const LOG_LINES: u64 = 100_000;
 pub struct Instance {
     pub started: Instant,
     pub health: Health,
-    version: String,
+    pub version: String,
     /// Taken by `/memory`, kept until the end.
     memory: Mutex<Vec<Vec<u8>>>,
 }
@@ -69,6 +69,10 @@ impl Instance {
             "/upload" => {
                 let bytes = body.drain()?;
                 self.reply(answer, "200 OK", &format!("{bytes}\n"))
+            }
+            "/digest" => {
+                let (bytes, digest) = digest(body)?;
+                self.reply(answer, "200 OK", &format!("{bytes} {digest:016x}\n"))
             }
             "/memory" => {
                 let mb = request.number("mb").unwrap_or(1).min(TAKE_MB);
@@ -187,6 +191,22 @@ impl Instance {
     }
 }
 
+/// Length and 64 bits of FNV-1a of a body.
+fn digest(body: &mut impl Read) -> Result<(u64, u64)> {
+    let mut buffer = [0; 64 * 1024];
+    let (mut bytes, mut digest) = (0, 0xcbf2_9ce4_8422_2325_u64);
+    loop {
+        let count = body.read(&mut buffer)?;
+        if count == 0 {
+            return Ok((bytes, digest));
+        }
+        bytes += count as u64;
+        for byte in &buffer[..count] {
+            digest = (digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}
+
 fn take_disk(mb: u64) -> Result<()> {
     let path = format!("filled-{}-{}", std::process::id(), mb);
     let mut file = File::create(path)?;
@@ -224,4 +244,19 @@ fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_of_all_bytes() {
+        let (bytes, of_none) = digest(&mut &b""[..]).unwrap();
+        assert_eq!((bytes, of_none), (0, 0xcbf2_9ce4_8422_2325));
+        assert_eq!(
+            digest(&mut &b"foobar"[..]).unwrap(),
+            (6, 0x8594_4171_f739_67e8)
+        );
+    }
 }

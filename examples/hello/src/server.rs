@@ -10,7 +10,7 @@ use crate::body::Body;
 use crate::request::Request;
 use crate::routes::{Answer, Instance};
 use crate::settings::{self, Health};
-use crate::stop;
+use crate::{stop, websocket};
 
 /// Connections at a time; more wait in the listener's queue.
 const CONNECTIONS: usize = 1000;
@@ -23,8 +23,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// Serves until SIGTERM.
 pub fn run() -> ExitCode {
-    let health = match settings::health() {
-        Ok(health) => health,
+    let told = settings::health().and_then(|health| Ok((health, settings::linger()?)));
+    let (health, linger) = match told {
+        Ok(told) => told,
         Err(problem) => {
             eprintln!("{problem}");
             return ExitCode::from(2);
@@ -43,7 +44,7 @@ pub fn run() -> ExitCode {
     let host = settings::value("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
     let port = settings::value("PORT").unwrap_or_else(|| "8080".to_owned());
     match TcpListener::bind(format!("{host}:{port}")) {
-        Ok(listener) => serve(&listener, health),
+        Ok(listener) => serve(&listener, health, linger),
         Err(error) => {
             eprintln!("cannot listen on {host}:{port}: {error}");
             ExitCode::FAILURE
@@ -51,7 +52,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(listener: &TcpListener, health: Health) -> ExitCode {
+fn serve(listener: &TcpListener, health: Health, linger: Duration) -> ExitCode {
     stop::on_term_stop_accepting(listener);
     println!("version {} listens", settings::version());
     let instance = Arc::new(Instance::new(health));
@@ -73,6 +74,7 @@ fn serve(listener: &TcpListener, health: Health) -> ExitCode {
         });
     }
     requests.wait_empty(DRAIN);
+    std::thread::sleep(linger);
     println!("ends after SIGTERM");
     ExitCode::SUCCESS
 }
@@ -102,6 +104,11 @@ fn converse(stream: &TcpStream, instance: &Instance, requests: &Arc<Gauge>) -> R
         }
         if let ("/socket", Some(protocol)) = (request.path.as_str(), &request.upgrade) {
             return socket(protocol, &mut reader, stream).map_err(text);
+        }
+        if let (Some(key), "/websocket") = (&request.websocket_key, request.path.as_str()) {
+            let version = &instance.version;
+            return websocket::converse(stream, &mut reader, &mut writer, key, version)
+                .map_err(text);
         }
         let keep_alive = request.keep_alive && !stop::is_stopping();
         let is_head = request.method == "HEAD";

@@ -53,3 +53,12 @@ pub fn health() -> Result<Health, String> {
             }),
     }
 }
+
+/// `LINGER_MS`: how long the end takes once no request is in flight; nothing by default.
+pub fn linger() -> Result<Duration, String> {
+    let text = value("LINGER_MS").unwrap_or_else(|| "0".to_owned());
+    let ms = text
+        .parse()
+        .map_err(|_| format!("LINGER_MS={text:?}; milliseconds"))?;
+    Ok(Duration::from_millis(ms))
+}
