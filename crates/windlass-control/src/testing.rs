@@ -48,20 +48,18 @@ impl TestDriver {
     /// A driver and the channel of its observations. What it starts is healthy at once.
     pub fn new() -> (Arc<Self>, mpsc::Receiver<Observation>) {
         let (observations, receiver) = mpsc::channel(QUEUE);
-        (Arc::new(Self::telling(observations)), receiver)
-    }
-
-    /// A driver whose observations go into this channel. What it starts is healthy at once.
-    pub fn telling(observations: mpsc::Sender<Observation>) -> Self {
         let runs = Runs {
             known: BTreeMap::new(),
             generations: BTreeMap::new(),
             healthy: true,
         };
-        Self {
-            runs: Mutex::new(runs),
-            observations,
-        }
+        (
+            Arc::new(Self {
+                runs: Mutex::new(runs),
+                observations,
+            }),
+            receiver,
+        )
     }
 
     /// Whether what it starts from now on becomes healthy.

@@ -1,11 +1,11 @@
 //! `windlass-proof`: shows what Windlass promises, with counts. `./dev` and the aliases of cargo call
 //! it; see `--help`.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use windlass::output::complain;
-use windlass_proof::{bench, double, races};
+use windlass_proof::{load, races};
 
 /// Shows what Windlass promises, on this machine, with counts.
 #[derive(Debug, Parser)]
@@ -18,25 +18,22 @@ struct Arguments {
 /// One for each thing that is shown.
 #[derive(Debug, Subcommand)]
 enum Tool {
+    /// Deploys, cancels, continues and rolls back under load: nothing may fail.
+    Load(load::Arguments),
     /// Lets cancel and its neighbours race, and judges what each client saw.
     Races(races::Arguments),
-    /// Measures on this machine, beside peers in the same run.
-    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
-    if let Some(done) = double::role() {
-        return done;
-    }
     let done = match Arguments::parse().tool {
+        Tool::Load(arguments) => load::run(&arguments),
         Tool::Races(arguments) => races::run(&arguments),
-        Tool::Bench(arguments) => bench::run(&arguments).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            complain(&format!("windlass-proof: {error}"));
+            let _ = writeln!(std::io::stderr(), "windlass-proof: {error}");
             ExitCode::FAILURE
         }
     }

@@ -110,6 +110,14 @@ impl Rig {
     /// # Errors
     /// When `down` fails or the database can't be read.
     pub fn end(mut self) -> Result<Vec<String>, Failure> {
+        self.down()
+    }
+
+    /// The same, and its directory stays as long as this value.
+    ///
+    /// # Errors
+    /// When `down` fails or the database can't be read.
+    pub fn down(&mut self) -> Result<Vec<String>, Failure> {
         self.server.down()?;
         let mut wrong: Vec<_> = self
             .server
