@@ -34,6 +34,7 @@ mod scene;
 mod start;
 mod task_cancel;
 mod trail;
+mod verdict;
 mod wire;
 
 /// Rounds with something wrong after which a race is given up.

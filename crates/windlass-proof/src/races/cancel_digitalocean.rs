@@ -10,10 +10,10 @@ use windlass::demo::repository::{BRANCH, Repository};
 use windlass::demo::{Failure, wait_for};
 
 use super::cancel_cancel::{api_of, by_command_line, read_canceler};
-use super::linearize::check;
 use super::model::deployment::{Client, Deployments, Reply, Request, State, Which, Word};
-use super::scene::{Story, told};
+use super::scene::Story;
 use super::start::{Side, race};
+use super::verdict::judge;
 use super::{Race, Round, trail};
 use crate::rig::Rig;
 
@@ -142,12 +142,7 @@ impl Race for CancelDigitalOcean<'_> {
         let read = Word::of(&outcome).map(Reply::Is);
         story.add("watcher", Request::Read(Which::First), read, (now, now));
         let mut wrong = trail::problems(&record, "CANCELED");
-        let judged = check(
-            &Deployments { pauses: 0 },
-            &State::new(1),
-            story.operations(),
-        );
-        wrong.extend(judged.err().map(|refusal| told(&refusal, &story.to_text())));
+        wrong.extend(judge(&Deployments { pauses: 0 }, &State::new(1), &story));
         let shown = self.line.get(&path)?;
         if shown["app"]["spec"] != self.spec {
             wrong.push(format!(

@@ -10,10 +10,10 @@ use windlass::demo::platform::text;
 use windlass::demo::{Failure, wait_for};
 
 use super::cancel_cancel::{api_of, by_command_line, read_canceler};
-use super::linearize::check;
 use super::model::deployment::{Client, Deployments, Reply, Request, State, Which, Word};
-use super::scene::{Story, told};
+use super::scene::Story;
 use super::start::{Side, race};
+use super::verdict::judge;
 use super::{Race, Round};
 use crate::rig::Rig;
 
@@ -110,13 +110,7 @@ impl Race for CancelVercel<'_> {
         let now = Instant::now();
         let read = Word::of(&outcome).map(Reply::Is);
         story.add("watcher", Request::Read(Which::First), read, (now, now));
-        let judged = check(
-            &Deployments { pauses: 0 },
-            &State::new(1),
-            story.operations(),
-        );
-        let judged = judged.err().map(|refusal| told(&refusal, &story.to_text()));
-        let mut wrong: Vec<String> = judged.into_iter().collect();
+        let mut wrong = judge(&Deployments { pauses: 0 }, &State::new(1), &story);
         let left = census::with_words(&[MARK]);
         if !left.is_empty() {
             wrong.push(format!("canceled, but {left:?} runs"));

@@ -11,10 +11,9 @@ use windlass::demo::{Failure, wait_for};
 
 use super::cancel_cancel::api_of;
 use super::history::History;
-use super::linearize::check;
 use super::model::rollout::{Reply, Request, Rollouts, Stage, State, Version};
-use super::scene::told;
 use super::start::{Side, Watcher, race};
+use super::verdict::judge;
 use super::{Race, Round};
 use crate::rig::Rig;
 
@@ -116,14 +115,10 @@ impl Race for Rollout {
             serves.clone(),
             (begin, Instant::now()),
         );
-        let judged = check(&Rollouts, &State::active(), story.operations());
-        let wrong = judged.err().map(|refusal| told(&refusal, &story.to_text()));
+        let wrong = judge(&Rollouts, &State::active(), &story);
         let winner = winner(&story);
         self.reset(&base)?;
-        Ok(Round {
-            winner,
-            wrong: wrong.into_iter().collect(),
-        })
+        Ok(Round { winner, wrong })
     }
 
     fn end(mut self: Box<Self>) -> Result<(), Failure> {

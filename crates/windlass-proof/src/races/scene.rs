@@ -12,10 +12,10 @@ use windlass::demo::platform::{App, Platform, text};
 use windlass::demo::{Failure, WAIT_LIMIT, wait_for};
 
 use super::history::History;
-use super::linearize::{Refusal, check};
 use super::model::deployment::{Deployments, Reply, Request, State, Which, Word};
 use super::start::Watcher;
 use super::trail;
+use super::verdict::judge;
 use super::wire::{ask, reply};
 use crate::rig::Rig;
 
@@ -206,9 +206,7 @@ impl<'a> Scene<'a> {
         let count = self.read_instances(&mut round.story)?;
         let mut wrong = Vec::new();
         let start = State::new(round.instances);
-        if let Err(refusal) = check(&Deployments { pauses }, &start, round.story.operations()) {
-            wrong.push(told(&refusal, &round.story.to_text()));
-        }
+        wrong.extend(judge(&Deployments { pauses }, &start, &round.story));
         let record = self.rig.server.json(&["deployment", "show", &round.guid])?;
         wrong.extend(trail::problems(&record, outcome.as_str()));
         let stays = if outcome == Word::Deployed {
@@ -371,17 +369,6 @@ impl<'a> Scene<'a> {
 pub(super) fn client(platform: &Platform) -> Result<Api, Failure> {
     let token = platform.env.get("WINDLASS_TOKEN").map(String::as_str);
     platform.api.with_token(token)
-}
-
-/// A refusal for people.
-pub(super) fn told(refusal: &Refusal, story: &str) -> String {
-    match refusal {
-        Refusal::Impossible { explained, stuck } => format!(
-            "no order explains this history; {explained} operations could be, then {}:\n{story}",
-            stuck.join(" or ")
-        ),
-        Refusal::TooLong => format!("this history is too long to be judged:\n{story}"),
-    }
 }
 
 fn current_droplet(app: &App) -> String {

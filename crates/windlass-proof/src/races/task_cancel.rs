@@ -10,10 +10,10 @@ use windlass::demo::platform::text;
 use windlass::demo::{Failure, wait_for};
 
 use super::history::History;
-use super::linearize::check;
 use super::model::task::{Reply, Request, Stage, Tasks};
-use super::scene::{Scene, told};
+use super::scene::Scene;
 use super::start::{Side, Watcher, race};
+use super::verdict::judge;
 use super::{Race, Round};
 use crate::rig::Rig;
 
@@ -62,7 +62,7 @@ impl Race for Completion<'_> {
         let outcome = until_over(&mut scene.second, &guid, &mut story)?;
         Ok(Round {
             winner: usize::from(outcome != Stage::Canceled),
-            wrong: judge(&story),
+            wrong: judge(&Tasks, &None, &story),
         })
     }
 
@@ -111,7 +111,7 @@ impl Race for Start<'_> {
         let (known, answered, times) = found.ok_or_else(missing)??;
         story.add("cancel", Request::Cancel, answered, times);
         let outcome = until_over(&mut scene.second, &known, &mut story)?;
-        let mut wrong = judge(&story);
+        let mut wrong = judge(&Tasks, &None, &story);
         if guid.as_ref().is_some_and(|guid| *guid != known) {
             wrong.push(format!("{guid:?} was run, {known} found"));
         }
@@ -208,15 +208,6 @@ fn until_over(line: &mut Line, guid: &str, story: &mut Story) -> Result<Stage, F
             Err(format!("{stage:?}"))
         })
     })
-}
-
-fn judge(story: &Story) -> Vec<String> {
-    let judged = check(&Tasks, &None, story.operations());
-    judged
-        .err()
-        .map(|refusal| told(&refusal, &story.to_text()))
-        .into_iter()
-        .collect()
 }
 
 /// An answer about a task in the words of the model.
