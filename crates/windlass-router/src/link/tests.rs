@@ -441,6 +441,41 @@ async fn a_router_of_another_version_is_refused() {
     protocol::send(&mut to, &hello).await.unwrap();
     let mut lines = LineReader::new(BufReader::new(from));
     let answer = lines.next::<ToRouter>().await.unwrap();
-    assert!(matches!(answer, Some(ToRouter::Refused { .. })));
+    let Some(ToRouter::Refused { reason }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert!(reason.contains("speaks versions"), "{reason}");
     assert_eq!(lines.next::<ToRouter>().await.unwrap(), None);
+}
+
+/// A router of the version before or after, by hand: its own words, and more than control knows.
+#[tokio::test]
+async fn a_router_of_a_neighbouring_version_follows_and_acknowledges() {
+    use tokio::io::AsyncWriteExt;
+    for newest in [VERSION, VERSION + 1] {
+        let world = world();
+        let presence = Presence::announce(&world.table_path()).unwrap();
+        let stream = UnixStream::connect(world.folder.path().join("socket"))
+            .await
+            .unwrap();
+        let (from, mut to) = stream.into_split();
+        let hello = format!(
+            "{{\"type\":\"hello\",\"oldest_version\":{VERSION},\"version\":{newest},\"name\":\"{}\",\
+             \"pid\":1,\"position\":{{\"epoch\":0,\"generation\":0,\"new\":1}},\"new\":[]}}\n\
+             {{\"type\":\"tomorrow\",\"of\":{{}}}}\n",
+            presence.name()
+        );
+        to.write_all(hello.as_bytes()).await.unwrap();
+        let mut lines = LineReader::new(BufReader::new(from));
+        let welcome = lines.next::<ToRouter>().await.unwrap();
+        assert_eq!(welcome, Some(ToRouter::Welcome { version: VERSION }));
+        let position = world.link.position();
+        let ack = format!(
+            "{{\"type\":\"ack\",\"position\":{{\"epoch\":{},\"generation\":{}}},\"new\":0}}\n",
+            position.epoch, position.generation
+        );
+        to.write_all(ack.as_bytes()).await.unwrap();
+        let acknowledged = world.link.wait_acknowledged(position, GENEROUS).await;
+        assert!(matches!(acknowledged, Acknowledgement::Acknowledged { .. }));
+    }
 }
