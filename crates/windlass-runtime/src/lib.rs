@@ -18,6 +18,8 @@ mod fork;
 mod isolation;
 mod leftovers;
 mod log;
+#[cfg(test)]
+mod neighbours;
 mod observation;
 mod ports;
 mod process;

@@ -43,6 +43,8 @@ pub(super) struct Actor {
     next_question: u64,
     /// When a shim that does not end its run is ended.
     force_at: Option<Instant>,
+    /// Whether its shim was found not to understand us.
+    is_strange: bool,
 }
 
 impl Actor {
@@ -65,6 +67,7 @@ impl Actor {
             waiting,
             next_question: 0,
             force_at: None,
+            is_strange: false,
         }
     }
 
@@ -76,10 +79,20 @@ impl Actor {
             return self.launch_failed(text).await;
         }
         loop {
-            if let Ok(connection) = Connection::open(&self.run_dir).await {
-                pause = MIN_PAUSE;
-                self.listen(connection).await;
+            match Connection::open(&self.run_dir).await {
+                Ok(connection) => {
+                    pause = MIN_PAUSE;
+                    self.listen(connection).await;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    if !std::mem::replace(&mut self.is_strange, true) {
+                        tracing::error!(run = self.run, %error, "run can't be spoken to");
+                    }
+                }
+                // Its file says how it stands.
+                Err(_) => {}
             }
+            self.end_if_strange();
             match self.conclude().await {
                 Ok(Conclusion::Over(state)) => return self.inner.take(state.status()),
                 Ok(Conclusion::Absent) if self.spec.is_none() => {
@@ -249,6 +262,14 @@ impl Actor {
                 });
             }
             FromShim::Unknown => {}
+        }
+    }
+
+    /// A shim that does not understand us need not: what is to end, ends with its shim.
+    fn end_if_strange(&mut self) {
+        let grace_ms = *self.stop.borrow();
+        if let (true, Some(grace_ms), None) = (self.is_strange, grace_ms, self.force_at) {
+            self.expect_end(grace_ms);
         }
     }
 

@@ -54,6 +54,12 @@ impl Connection {
                 writer,
                 state: *state,
             }),
+            Ok(Ok(FromShim::Hello { protocol, .. })) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!(
+                    "its shim speaks protocol {protocol}, this program {PROTOCOL}: restart the app"
+                ),
+            )),
             Ok(Ok(other)) => Err(io::Error::other(format!("unexpected greeting {other:?}"))),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),

@@ -14,4 +14,5 @@ mod isolation;
 mod launch;
 mod limits;
 mod logs;
+mod neighbours;
 mod survivors;
