@@ -48,18 +48,20 @@ impl TestDriver {
     /// A driver and the channel of its observations. What it starts is healthy at once.
     pub fn new() -> (Arc<Self>, mpsc::Receiver<Observation>) {
         let (observations, receiver) = mpsc::channel(QUEUE);
+        (Arc::new(Self::telling(observations)), receiver)
+    }
+
+    /// A driver whose observations go into this channel. What it starts is healthy at once.
+    pub fn telling(observations: mpsc::Sender<Observation>) -> Self {
         let runs = Runs {
             known: BTreeMap::new(),
             generations: BTreeMap::new(),
             healthy: true,
         };
-        (
-            Arc::new(Self {
-                runs: Mutex::new(runs),
-                observations,
-            }),
-            receiver,
-        )
+        Self {
+            runs: Mutex::new(runs),
+            observations,
+        }
     }
 
     /// Whether what it starts from now on becomes healthy.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use windlass_proof::{load, races};
+use windlass_proof::{bench, double, load, races};
 
 /// Shows what Windlass promises, on this machine, with counts.
 #[derive(Debug, Parser)]
@@ -22,12 +22,22 @@ enum Tool {
     Load(load::Arguments),
     /// Lets cancel and its neighbours race, and judges what each client saw.
     Races(races::Arguments),
+    /// Measures on this machine, beside peers in the same run.
+    Bench(bench::Arguments),
+    /// A router without a control, for the benchmarks.
+    #[command(hide = true)]
+    RouterAlone(bench::Alone),
 }
 
 fn main() -> ExitCode {
+    if let Some(done) = double::role() {
+        return done;
+    }
     let done = match Arguments::parse().tool {
         Tool::Load(arguments) => load::run(&arguments),
         Tool::Races(arguments) => races::run(&arguments),
+        Tool::Bench(arguments) => bench::run(&arguments).map(|()| true),
+        Tool::RouterAlone(arguments) => bench::router_alone(&arguments).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

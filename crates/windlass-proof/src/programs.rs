@@ -111,3 +111,14 @@ fn copying(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
         source,
     }
 }
+
+/// This program: as `up` it is Windlass over a driver that knows doubles (see [`crate::double`]).
+///
+/// # Errors
+/// When the system does not say where it lies.
+pub fn this() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|source| Failure::System {
+        what: "find this program",
+        source,
+    })
+}

@@ -13,7 +13,7 @@ mod control;
 mod link;
 mod router;
 
-pub use control::{Machine, control};
+pub use control::{Machine, OpenDriver, control, control_over};
 pub use router::router;
 
 /// Name of the machine's boot: what ran in another one is gone for certain.

@@ -1,6 +1,7 @@
 //! `windlass control`: APIs, engine, builds, state.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
@@ -19,7 +20,10 @@ use windlass_control::sources::{AddressRules, SourceSettings};
 use windlass_digitalocean::server::DoState;
 use windlass_engine::app::{AppSettings, CancelRestores as Restores};
 use windlass_engine::records::Dialect;
-use windlass_runtime::{IsolationSet, Means, Probe, ProcessDriver, ProcessDriverSettings, probe};
+use windlass_runtime::{
+    BoxFuture, Driver, IsolationSet, Means, Observation, Probe, ProcessDriver,
+    ProcessDriverSettings, probe,
+};
 use windlass_store::{OpenOptions, Store, StoreError};
 use windlass_vercel::server::VercelState;
 
@@ -50,8 +54,24 @@ enum Trouble {
     Passing(String),
 }
 
+/// Opens what runs the runs; its observations go into the channel.
+pub type OpenDriver = fn(
+    ProcessDriverSettings,
+    mpsc::Sender<Observation>,
+) -> BoxFuture<'static, io::Result<Arc<dyn Driver>>>;
+
 /// Runs control until it is told to end.
 pub fn control() -> Result<ExitCode, CliError> {
+    control_over(|settings, observations| {
+        Box::pin(async move {
+            let driver = ProcessDriver::open(settings, observations).await?;
+            Ok(Arc::new(driver) as Arc<dyn Driver>)
+        })
+    })
+}
+
+/// The same over another driver.
+pub fn control_over(open_driver: OpenDriver) -> Result<ExitCode, CliError> {
     program::take_name();
     let handover = handover::receive::<Orders>()?;
     let settings = handover.orders.settings.clone();
@@ -69,7 +89,13 @@ pub fn control() -> Result<ExitCode, CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::Failed(format!("failed to start: {error}")))?;
-    let done = runtime.block_on(serve(handover, settings, supervisor.clone(), orders));
+    let done = runtime.block_on(serve(
+        handover,
+        settings,
+        supervisor.clone(),
+        orders,
+        open_driver,
+    ));
     // Shims and builds are processes of their own; nothing of ours has to be waited for.
     runtime.shutdown_background();
     match done {
@@ -87,6 +113,7 @@ async fn serve(
     settings: Settings,
     supervisor: Supervisor,
     orders: mpsc::Receiver<ToRole>,
+    open_driver: OpenDriver,
 ) -> Result<(), Trouble> {
     let cf: TcpListener = handover.take(sockets::CF).map_err(passing)?;
     let digitalocean: TcpListener = handover.take(sockets::DIGITALOCEAN).map_err(passing)?;
@@ -112,7 +139,7 @@ async fn serve(
         _ = terminate.recv() => return Ok(()),
     }
     supervisor.say(&machine.told());
-    let control = open(&settings, &machine, router_link).await?;
+    let control = open(&settings, &machine, router_link, open_driver).await?;
     first_start::seed(control.identity(), control.tenancy(), &settings.domain)
         .await
         .map_err(passing)?;
@@ -270,6 +297,7 @@ async fn open(
     settings: &Settings,
     machine: &Machine,
     router_listener: UnixListener,
+    open_driver: OpenDriver,
 ) -> Result<Control, Trouble> {
     let layout = settings.layout();
     for directory in [layout.state_dir(), layout.router_dir()] {
@@ -286,7 +314,7 @@ async fn open(
         data_dir: settings.data_dir.clone(),
         shim: shim_command(),
     };
-    let driver = ProcessDriver::open(driver_settings, sender)
+    let driver = open_driver(driver_settings, sender)
         .await
         .map_err(passing)?;
     let api = public_address::cf_api(settings);
@@ -294,7 +322,7 @@ async fn open(
         store,
         secrets,
         boot_id: boot_id().map_err(passing)?,
-        driver: Arc::new(driver),
+        driver,
         observations,
         router_listener,
         table_path: layout.route_table(),
