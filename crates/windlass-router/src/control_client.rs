@@ -37,8 +37,8 @@ pub(crate) struct ControlClient {
     pub(crate) reports: mpsc::Receiver<Report>,
     /// Told when a withdrawn upstream may have become empty.
     pub(crate) drained: Arc<Notify>,
-    /// True when this router ends: who serves now is another.
-    pub(crate) draining: watch::Receiver<bool>,
+    /// Set when this router ends: who serves now is another.
+    pub(crate) draining: watch::Receiver<Option<Duration>>,
 }
 
 /// Why a connection ended.
@@ -130,7 +130,7 @@ impl ControlClient {
                     }
                 }
                 // That nobody asks this router any more says nothing about an instance.
-                _ = look.tick(), if !*self.draining.borrow() => {
+                _ = look.tick(), if self.draining.borrow().is_none() => {
                     send_all(&mut to, self.switcher.idle(Instant::now())).await?;
                 }
                 () = self.drained.notified() => {

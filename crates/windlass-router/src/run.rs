@@ -54,22 +54,32 @@ impl From<WorkerGone> for RouterError {
     }
 }
 
-/// Runs the router until SIGTERM or SIGINT; then no more clients are accepted,
-/// requests in flight may finish (bounded by `limits.drain_time`), and table
-/// changes are still followed and acknowledged meanwhile. `ready` is called as
-/// soon as it accepts clients.
+/// How long a connection without a request is kept open for one more when the
+/// router ends: its client may be sending it already. The answer says that the
+/// connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// The same when another router has taken over: nobody waits for this one.
+const LONG_FAREWELL: Duration = Duration::from_secs(5);
+
+/// Runs the router until SIGTERM or SIGINT, or until SIGUSR1, which says that
+/// another router has taken over. Then no more clients are accepted, requests in
+/// flight may finish (bounded by `limits.drain_time`), and table changes are
+/// still followed and acknowledged meanwhile. `ready` is called as soon as it
+/// accepts clients.
 pub fn run(config: RouterConfig, ready: impl FnOnce()) -> Result<(), RouterError> {
     let stop = async {
-        let (Ok(mut term), Ok(mut int)) = (
+        let (Ok(mut term), Ok(mut int), Ok(mut taken_over)) = (
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),
+            signal(SignalKind::user_defined1()),
         ) else {
             warn!("cannot listen for signals: only SIGKILL will end this router");
             return std::future::pending().await;
         };
         tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
+            _ = term.recv() => FAREWELL,
+            _ = int.recv() => FAREWELL,
+            _ = taken_over.recv() => LONG_FAREWELL,
         }
     };
     block_on(config, ready, stop)
@@ -77,13 +87,17 @@ pub fn run(config: RouterConfig, ready: impl FnOnce()) -> Result<(), RouterError
 
 /// As [`run`], but ends when `stop` does.
 pub fn run_until(config: RouterConfig, stop: impl Future<Output = ()>) -> Result<(), RouterError> {
+    let stop = async {
+        stop.await;
+        FAREWELL
+    };
     block_on(config, || {}, stop)
 }
 
 fn block_on(
     config: RouterConfig,
     ready: impl FnOnce(),
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Duration>,
 ) -> Result<(), RouterError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -95,7 +109,7 @@ fn block_on(
 async fn route(
     config: RouterConfig,
     ready: impl FnOnce(),
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Duration>,
 ) -> Result<(), RouterError> {
     // Before the file is read, and before anything is served.
     let presence = Presence::announce(&config.table_path).map_err(start("announce the router"))?;
@@ -168,7 +182,7 @@ async fn route(
 
     let following = client.run(&config.control_socket, first);
     let ending = async {
-        stop.await;
+        let farewell = stop.await;
         info!("router drains");
         // All listening sockets at once: who comes next binds them while this one drains.
         if let Some(task) = &metrics {
@@ -180,7 +194,7 @@ async fn route(
             let _ = task.await;
         }
         // Without any receiver there is nothing to drain.
-        let _ = workers.draining.send(true);
+        let _ = workers.draining.send(Some(farewell));
         drain(&places, connections, drain_time).await;
     };
     let result = tokio::select! {
@@ -224,7 +238,7 @@ struct Workers {
     threads: Vec<JoinHandle<io::Result<()>>>,
     arrivals: Vec<mpsc::Sender<Arrival>>,
     switches: Vec<mpsc::Sender<Switch>>,
-    draining: watch::Sender<bool>,
+    draining: watch::Sender<Option<Duration>>,
 }
 
 impl Workers {
@@ -233,7 +247,7 @@ impl Workers {
         shared: &Arc<Shared>,
         log: Option<&AccessLog>,
     ) -> Result<Self, RouterError> {
-        let (draining, watched) = watch::channel(false);
+        let (draining, watched) = watch::channel(None);
         let mut workers = Self {
             threads: Vec::new(),
             arrivals: Vec::new(),

@@ -42,9 +42,6 @@ use crate::upstream::Uptime;
 
 /// How often idle connections to instances are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// When the router ends, a connection that was in use until just now is kept open so long for one
-/// more request: its client may be sending it already. The answer says that the connection ends.
-const FAREWELL: Duration = Duration::from_secs(1);
 /// An HTTP/2 client that is silent is asked whether it lives this often …
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// … and must answer within this.
@@ -92,8 +89,9 @@ pub(crate) struct Switch {
 pub(crate) struct Inbox {
     pub(crate) arrivals: mpsc::Receiver<Arrival>,
     pub(crate) switches: mpsc::Receiver<Switch>,
-    /// True when the router ends: connections finish what they do.
-    pub(crate) draining: watch::Receiver<bool>,
+    /// Set when the router ends: connections finish what they do, and those
+    /// without a request wait so long for one.
+    pub(crate) draining: watch::Receiver<Option<Duration>>,
 }
 
 /// One worker, seen from its own thread.
@@ -107,7 +105,7 @@ pub(crate) struct Worker {
     pub(crate) switched: Notify,
     table: RefCell<Arc<Compiled>>,
     picker: RefCell<Picker>,
-    draining: watch::Receiver<bool>,
+    draining: watch::Receiver<Option<Duration>>,
     ids: RequestIds,
 }
 
@@ -263,10 +261,16 @@ impl Worker {
         let _ = switch.done.send(());
     }
 
-    async fn drained(&self) {
+    /// Ends when the router does; gives how long a connection without a request
+    /// waits for one.
+    async fn drained(&self) -> Duration {
         let mut draining = self.draining.clone();
         // Without a sender the router is ending too.
-        let _ = draining.wait_for(|draining| *draining).await;
+        let ended = draining.wait_for(Option::is_some).await;
+        ended
+            .ok()
+            .and_then(|farewell| *farewell)
+            .unwrap_or_default()
     }
 }
 
@@ -334,8 +338,8 @@ where
         .with_upgrades();
     let mut connection = pin!(connection);
     let last_request = async {
-        worker.drained().await;
-        idle(&peer.connection, FAREWELL).await;
+        let farewell = worker.drained().await;
+        idle(&peer.connection, farewell).await;
     };
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -373,7 +377,7 @@ where
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = worker.drained() => {
+        _ = worker.drained() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -409,7 +413,7 @@ async fn answer(
     let can_be_last = request.version() <= Version::HTTP_11;
     let mut response = proxy::serve(Rc::clone(worker), peer.clone(), request).await;
     if can_be_last
-        && *worker.draining.borrow()
+        && worker.draining.borrow().is_some()
         && response.status() != StatusCode::SWITCHING_PROTOCOLS
     {
         let close = HeaderValue::from_static("close");

@@ -234,7 +234,11 @@ impl Supervisor {
         let place = self.role(successor.kind());
         let mut before = std::mem::replace(place, successor);
         if before.pid().is_some() {
-            before.signal(Signal::SIGTERM);
+            before.signal(match before.kind() {
+                RoleKind::Control => Signal::SIGTERM,
+                // It need not hurry.
+                RoleKind::Router => Signal::SIGUSR1,
+            });
             self.leaving.push(before);
         }
     }
