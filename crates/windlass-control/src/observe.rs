@@ -17,6 +17,7 @@ use windlass_store::Tx;
 use crate::clock;
 use crate::commit::Committed;
 use crate::control::{Control, Extra};
+use crate::crash_point::crash_point;
 use crate::error::Error;
 use crate::routes::pinned::put_built_hosts;
 use crate::routing::component_of;
@@ -162,6 +163,7 @@ impl Control {
         if !self.routes().is_known_empty(upstream) {
             return;
         }
+        crash_point!("control-drain-before-commit");
         self.observe(
             &app,
             Observation::InstanceEmpty {
@@ -170,6 +172,7 @@ impl Control {
             },
         )
         .await;
+        crash_point!("control-drain-committed");
     }
 
     /// Folds one observation of the driver. Repeated ones change nothing.
@@ -284,11 +287,13 @@ impl Control {
     /// When it was not taken in; then the run is not forgotten either, and is told again.
     pub(crate) async fn run_ended(&self, name: &RunName, exit: RunExit) -> Result<(), Error> {
         let text = name.to_string();
+        crash_point!("control-exit-before-commit");
         match self.tell_end(name, &text, exit).await {
             // Nobody knows it any more.
             Ok(()) | Err(Error::NotFound { .. }) => {}
             Err(error) => return Err(error),
         }
+        crash_point!("control-exit-committed");
         // Large directories take their time, and a shim may take some to leave.
         let control = self.clone();
         tokio::spawn(async move {

@@ -14,6 +14,7 @@ use windlass_runtime::{RunKind, RunPhase, RunStatus};
 use crate::clock;
 use crate::commit::write;
 use crate::control::Control;
+use crate::crash_point::crash_point;
 use crate::error::Error;
 use crate::observe::to_exit;
 use crate::run_name::RunName;
@@ -48,6 +49,7 @@ impl Control {
                 self.observe(app, Observation::Rebooted).await;
             }
         }
+        crash_point!("control-adopted");
         self.note_boot(boot_id).await?;
         self.release_stray_ports().await?;
         self.stop_strangers(&runs, &apps).await;
@@ -62,6 +64,7 @@ impl Control {
         let position = self.publish_everything(&states)?;
         // Not earlier: a run that was started before the reboot is noted would count as one from
         // before it if control died in between, and an older table would follow a newer one.
+        crash_point!("control-begun");
         self.open_workers();
         tokio::spawn(self.clone().observe_driver(observations));
         tokio::spawn(self.clone().observe_router(router_events));

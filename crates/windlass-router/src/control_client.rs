@@ -60,6 +60,7 @@ impl ControlClient {
     pub(crate) async fn begin(&mut self, socket: &Path) -> Result<Option<UnixStream>, WorkerGone> {
         let stream = UnixStream::connect(socket).await.ok();
         self.switcher.read_file().await?;
+        crash_point!("router-file-read");
         self.switcher.note_withdrawn();
         Ok(stream)
     }
@@ -112,6 +113,7 @@ impl ControlClient {
             position: self.switcher.position(),
         };
         protocol::send(&mut to, &hello).await?;
+        crash_point!("router-greeted");
         let mut look = tokio::time::interval(IDLE_LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -134,7 +136,7 @@ impl ControlClient {
                     send_all(&mut to, self.switcher.idle(Instant::now())).await?;
                 }
                 () = self.drained.notified() => {
-                    send_all(&mut to, self.switcher.newly_empty()).await?;
+                    self.report_empty(&mut to).await?;
                 }
             }
         }
@@ -179,7 +181,19 @@ impl ControlClient {
         protocol::send(to, &ToControl::Ack { position }).await?;
         crash_point!("router-acknowledged");
         self.switcher.note_withdrawn();
-        Ok(send_all(to, self.switcher.newly_empty()).await?)
+        self.report_empty(to).await
+    }
+
+    /// Tells which withdrawn upstreams have no request left.
+    async fn report_empty(&mut self, to: &mut OwnedWriteHalf) -> Result<(), SessionEnd> {
+        let empty = self.switcher.newly_empty();
+        if empty.is_empty() {
+            return Ok(());
+        }
+        crash_point!("router-drained");
+        send_all(to, empty).await?;
+        crash_point!("router-drain-reported");
+        Ok(())
     }
 }
 

@@ -230,6 +230,7 @@ impl RouterLink {
             return Ok(state.writer.table().position());
         }
         let before = state.pickable_of(&changes);
+        crash_point!("link-before-append");
         let delta = state.writer.append(changes, Durability::Written)?;
         crash_point!("link-appended");
         for change in &delta.changes {

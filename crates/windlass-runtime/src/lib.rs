@@ -12,6 +12,7 @@
 //! [`ProcessDriver`] is the embedded driver; [`shim_main`] is the other side of it.
 
 mod cgroup;
+mod crash_point;
 mod driver;
 mod end_all;
 mod fork;
@@ -31,6 +32,8 @@ mod spec;
 mod state;
 mod tree;
 
+#[cfg(windlass_fail)]
+pub use crash_point::CRASH_POINTS;
 pub use driver::{BoxFuture, Driver, DriverError, EnsureRuns, StopRun};
 pub use end_all::end_all_runs;
 pub use isolation::{IsolationSet, Means, Probe, ShimCommand, probe};

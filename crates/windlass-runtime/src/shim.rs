@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use nix::sys::prctl;
 use nix::unistd::setsid;
 
+use crate::crash_point::crash_point;
 use crate::log::LogWriter;
 use crate::observation::{Exit, ExitReason, RunPhase};
 use crate::spec::LaunchSpec;
@@ -62,9 +63,11 @@ pub fn shim_main(run_dir: &Path) -> ExitCode {
 fn run(run_dir: &Path) -> io::Result<ExitCode> {
     // It fails only for a process that leads its session already.
     let _ = setsid();
+    crash_point!("shim-lock-before");
     let Some(mut lock) = try_lock(run_dir)? else {
         return Ok(ExitCode::from(EXIT_LOCKED));
     };
+    crash_point!("shim-lock-taken");
     lock.set_len(0)?;
     write!(lock, "{}", std::process::id())?;
     if RunState::read(run_dir)?.is_some() {
@@ -82,8 +85,10 @@ fn run(run_dir: &Path) -> io::Result<ExitCode> {
     let mut state = RunState::launching(&spec);
     let mut log = LogWriter::open(&spec.log_dir, spec.log, spec.log_number)?;
     let launched = launch(&spec, &mut state);
+    crash_point!("shim-init-made");
     state.write(run_dir)?;
     let listener = listen()?;
+    crash_point!("shim-listening");
     announce()?;
     match launched {
         Ok((init, groups)) => {

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::crash_point::crash_point;
 use crate::isolation::IsolationSet;
 use crate::log::LogPosition;
 use crate::observation::{Exit, PortCheck, RunPhase, RunStatus};
@@ -142,7 +143,10 @@ impl RunState {
         if self.is_over() {
             file.sync_all()?;
         }
+        // Control writes states too, of runs without a shim; these two points are the shim's.
+        crash_point!("shim-state-before-rename");
         fs::rename(&new, run_dir.join(STATE_FILE))?;
+        crash_point!("shim-state-renamed");
         if self.is_over() {
             File::open(run_dir)?.sync_all()?;
         }

@@ -10,6 +10,7 @@ pub mod ca;
 pub mod cli;
 #[cfg(windlass_fail)]
 pub mod crash;
+mod crash_point;
 pub mod demo;
 pub mod first_start;
 pub mod handover;

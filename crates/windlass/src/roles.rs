@@ -30,6 +30,15 @@ fn boot_id() -> Result<String, CliError> {
 /// Runs one shim, or answers a probe.
 pub fn shim(run_dir: &Path) -> ExitCode {
     program::take_name();
+    #[cfg(windlass_fail)]
+    if let Some(data_dir) = run_dir.parent().and_then(Path::parent) {
+        use std::io::Write as _;
+        let layout = crate::layout::Layout::new(data_dir);
+        if let Err(text) = crate::crash::arm(&layout, crate::crash::Mortal::Shim) {
+            let _ = writeln!(std::io::stderr(), "windlass shim: {text}");
+            return ExitCode::FAILURE;
+        }
+    }
     shim_main(run_dir)
 }
 

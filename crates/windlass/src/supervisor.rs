@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use windlass_clock::task::Instant;
 
 use crate::ca::Certificates;
+use crate::crash_point::crash_point;
 use crate::handover::HandoverError;
 use crate::output::Output;
 use crate::role_link::FromRole;
@@ -309,6 +310,7 @@ impl Supervisor {
             let Some(role) = self.role_of(exit.pid) else {
                 continue;
             };
+            crash_point!("supervisor-role-reaped");
             let kind = role.kind();
             let text = role.ended(&exit);
             if kind == RoleKind::Control {
@@ -373,6 +375,7 @@ impl Supervisor {
                 }
             }
             FromRole::Ready => {
+                crash_point!("supervisor-role-ready");
                 role.is_ready();
                 if kind == RoleKind::Control {
                     self.control_ready.send_replace(true);
@@ -412,6 +415,7 @@ impl Supervisor {
         let before = self.program_before.as_deref();
         let ended = orphans::sweep(&keep, &self.settings.data_dir, before);
         if ended > 0 {
+            crash_point!("supervisor-orphans-ended");
             self.report
                 .trouble(&format!("ended {ended} processes whose shim was gone"));
         }

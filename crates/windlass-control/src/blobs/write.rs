@@ -11,6 +11,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::{BlobError, Blobs, Digest, Sha1Digest, TEMPORARY, blocking, sync_directory};
+use crate::crash_point::crash_point;
 
 /// A blob that is in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,8 +134,10 @@ impl BlobWriter {
             let replaced_bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             // Also when the blob exists: the new file is known to be right, the old one may be
             // damaged, and its age begins anew, so that collect leaves it.
+            crash_point!("control-blob-before-rename");
             fs::rename(&self.temporary, &path)
                 .map_err(|error| BlobError::io("rename", &self.temporary, error))?;
+            crash_point!("control-blob-renamed");
             self.in_place = true;
             self.blobs.release(replaced_bytes);
         }

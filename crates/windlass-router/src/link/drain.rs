@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::{RouterEvent, Shared, State};
+use crate::crash_point::crash_point;
 use crate::table::{Position, UpstreamId};
 
 /// While an upstream drains, routers without a connection are looked for this
@@ -113,6 +114,7 @@ pub(super) async fn pump(events: mpsc::Sender<RouterEvent>, shared: Arc<Shared>)
             (state.pending.pop_first(), !state.draining.is_empty())
         };
         if let Some(event) = event {
+            crash_point!("link-drain-acknowledged");
             if events.send(event).await.is_err() {
                 return;
             }

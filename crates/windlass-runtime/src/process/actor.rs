@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::adoption::{Conclusion, conclude};
 use super::connection::{Connection, Messages, send};
 use super::{Inner, LogHint, launch};
+use crate::crash_point::crash_point;
 use crate::observation::{Exit, ExitReason, RunPhase, RunStatus, Usage};
 use crate::protocol::{FromShim, ToShim};
 use crate::spec::LaunchSpec;
@@ -94,7 +95,10 @@ impl Actor {
             }
             self.end_if_strange();
             match self.conclude().await {
-                Ok(Conclusion::Over(state)) => return self.inner.take(state.status()),
+                Ok(Conclusion::Over(state)) => {
+                    crash_point!("driver-exit-noted");
+                    return self.inner.take(state.status());
+                }
                 Ok(Conclusion::Absent) if self.spec.is_none() => {
                     // The directory of an adopted run was removed under our feet.
                     let status = self
@@ -213,7 +217,10 @@ impl Actor {
                     match grace_ms {
                         Some(grace_ms) => {
                             self.expect_end(grace_ms);
-                            limited(send(&mut writer, &ToShim::Stop { grace_ms })).await
+                            crash_point!("driver-stop-before-send");
+                            let sent = limited(send(&mut writer, &ToShim::Stop { grace_ms })).await;
+                            crash_point!("driver-stop-sent");
+                            sent
                         }
                         None => Ok(()),
                     }

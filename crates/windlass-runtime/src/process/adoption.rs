@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::unistd::geteuid;
 
 use super::{make_passable_dir, removal};
+use crate::crash_point::crash_point;
 use crate::leftovers::{end_leftovers, mark_lost};
 use crate::state::{RunState, boot_id, try_lock};
 
@@ -94,6 +95,8 @@ pub(super) fn conclude(run_dir: &Path) -> io::Result<Conclusion> {
             return Ok(Conclusion::Alive);
         }
     }
+    crash_point!("driver-lost-before-record");
     mark_lost(&mut state, run_dir)?;
+    crash_point!("driver-lost-recorded");
     over(state)
 }

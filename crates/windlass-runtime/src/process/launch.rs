@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::make_passable_dir;
+use crate::crash_point::crash_point;
 use crate::isolation::ShimCommand;
 use crate::shim::{EXIT_LAUNCHED_BEFORE, EXIT_LOCKED, LISTENING};
 use crate::spec::LaunchSpec;
@@ -36,6 +37,7 @@ pub(super) async fn launch(shim: &ShimCommand, spec: &LaunchSpec) -> Result<(), 
         .mode(0o600)
         .open(spec.run_dir.join(SHIM_ERROR_FILE))
         .map_err(text)?;
+    crash_point!("driver-shim-before-spawn");
     // A plain command: a hook between fork and exec would copy the whole memory of this process.
     // The shim inherits nothing of the environment, which may hold secrets of the server.
     let mut child = Command::new(&shim.program)
@@ -49,7 +51,9 @@ pub(super) async fn launch(shim: &ShimCommand, spec: &LaunchSpec) -> Result<(), 
         .stderr(errors)
         .spawn()
         .map_err(text)?;
+    crash_point!("driver-shim-spawned");
     let answered = tokio::time::timeout(LAUNCH_LIMIT, hand_over(&mut child, spec)).await;
+    crash_point!("driver-shim-answered");
     match answered {
         Ok(Ok(true)) => {
             tokio::spawn(async move {

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::crash_point::crash_point;
 use crate::state::{RunState, try_lock};
 
 /// Prefix of directories that are being removed. No run has a name with a leading dot.
@@ -39,6 +40,7 @@ pub(crate) fn remove(run_dir: &Path) -> io::Result<bool> {
     let gone = parent.join(format!("{GONE}{}", name.to_string_lossy()));
     remove_tree(&gone)?;
     fs::rename(run_dir, &gone)?;
+    crash_point!("driver-forget-moved");
     remove_tree(&gone)?;
     Ok(true)
 }

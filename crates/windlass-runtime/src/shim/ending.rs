@@ -9,6 +9,7 @@ use windlass_clock::thread::Instant;
 
 use super::init::Init;
 use crate::cgroup::Groups;
+use crate::crash_point::crash_point;
 use crate::observation::ExitReason;
 use crate::procfs;
 use crate::tree::{MAX_PAUSE, MIN_PAUSE, kill_all};
@@ -51,6 +52,7 @@ impl Ending {
         is_user_exclusive: bool,
         has_namespace: bool,
     ) {
+        crash_point!("shim-kill-before");
         if let Some(groups) = groups {
             groups.kill();
         }
@@ -68,6 +70,7 @@ impl Ending {
             }
         }
         kill_all(&alive);
+        crash_point!("shim-kill-sent");
         self.next_pass = Some(Instant::now() + self.pause);
         self.pause = (self.pause * 2).min(MAX_PAUSE);
     }

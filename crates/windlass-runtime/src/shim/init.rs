@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::child::{self, Confinement};
 use super::prepare;
+use crate::crash_point::crash_point;
 use crate::fork;
 use crate::isolation::mounts::{self, View};
 use crate::isolation::user_namespace::Namespaces;
@@ -210,7 +211,9 @@ impl InitProcess<'_> {
         }
         let confinement = Confinement::of(self.spec, self.cgroups, self.user);
         for (index, (out, err)) in writers.into_iter().enumerate() {
+            crash_point!("shim-init-before-spawn");
             let pid = self.spawn(index, out, err, &confinement)?;
+            crash_point!("shim-init-spawned");
             self.live.insert(pid.as_raw(), index);
             self.tell(&Report::Spawned {
                 index,
@@ -302,6 +305,7 @@ impl InitProcess<'_> {
                     // Each leads a process group. Not reaped yet, so the number is still its own.
                     let _ = killpg(Pid::from_raw(*pid), Signal::SIGTERM);
                 }
+                crash_point!("shim-init-terminated");
             }
             END_USER => self.end_user(),
             _ => {}

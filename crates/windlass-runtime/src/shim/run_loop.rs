@@ -27,6 +27,7 @@ use super::output::Output;
 use super::peers::Peers;
 use super::sampler::{MIB, Sampler, size_bytes};
 use crate::cgroup::Groups;
+use crate::crash_point::crash_point;
 use crate::log::{LogPosition, LogStream, LogWriter, RateLimit};
 use crate::observation::{ExitReason, RunPhase, Usage};
 use crate::protocol::{FromShim, ToShim};
@@ -137,7 +138,9 @@ impl<'a> RunLoop<'a> {
 
     /// Returns when nothing of the run is left and its end is on disk.
     pub(super) fn run(mut self) -> io::Result<()> {
+        crash_point!("shim-go-before");
         self.init.go()?;
+        crash_point!("shim-go-sent");
         loop {
             self.wait()?;
             let is_childless = self.take_signals();
@@ -354,7 +357,9 @@ impl<'a> RunLoop<'a> {
         platform_line(&mut self.log, self.spec, words);
         self.ending = Some(Ending::new(reason, kill_at));
         // If init is still starting processes, it obeys when they all have been started.
+        crash_point!("shim-terminate-before");
         self.init.terminate();
+        crash_point!("shim-terminate-sent");
         self.stopping();
     }
 

@@ -155,6 +155,13 @@ pub(super) async fn take_over(
 }
 
 async fn supervise(start: supervisor::Start) -> Result<(), CliError> {
+    #[cfg(windlass_fail)]
+    {
+        let layout = start.settings.layout();
+        crate::crash::list(&layout)
+            .and_then(|()| crate::crash::arm(&layout, crate::crash::Mortal::Supervisor))
+            .map_err(CliError::Failed)?;
+    }
     match supervisor::run(start).await? {
         Ended::Done => Ok(()),
         Ended::Refused(reason) => Err(CliError::Refused(reason)),

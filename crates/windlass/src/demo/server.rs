@@ -217,6 +217,14 @@ impl Server {
         })
     }
 
+    /// Whether `windlass up` does not run (any more).
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn has_ended(&mut self) -> Result<bool, Failure> {
+        Ok(self.try_wait()?.is_some() || self.child.is_none())
+    }
+
     /// Ends Windlass by SIGTERM: apps go on running.
     ///
     /// # Errors

@@ -77,7 +77,8 @@ pub fn control_over(open_driver: OpenDriver) -> Result<ExitCode, CliError> {
     let settings = handover.orders.settings.clone();
     telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
     #[cfg(windlass_fail)]
-    crate::crash::arm(&settings.layout()).map_err(CliError::Failed)?;
+    crate::crash::arm(&settings.layout(), crate::crash::Mortal::Control)
+        .map_err(CliError::Failed)?;
     let link = handover
         .link
         .try_clone()

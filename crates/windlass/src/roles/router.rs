@@ -30,7 +30,8 @@ pub fn router() -> Result<ExitCode, CliError> {
     let settings = handover.orders.settings.clone();
     telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
     #[cfg(windlass_fail)]
-    crate::crash::arm(&settings.layout()).map_err(CliError::Failed)?;
+    crate::crash::arm(&settings.layout(), crate::crash::Mortal::Router)
+        .map_err(CliError::Failed)?;
     windlass_clock::follow(&settings.data_dir);
     let layout = settings.layout();
     let run_dir = open(&layout.run_dir())?;

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use windlass_clock::task::Instant;
 
 use super::backoff::Backoff;
+use crate::crash_point::crash_point;
 use crate::handover::{self, Orders};
 use crate::program;
 use crate::role_link::{self, FromRole, LinkReader, LinkWriter};
@@ -272,11 +273,13 @@ impl Role {
         sockets: &[(&str, BorrowedFd<'_>)],
         events: &mpsc::Sender<RoleEvent>,
     ) -> io::Result<()> {
+        crash_point!("supervisor-role-before-start");
         let (ours, theirs) = UnixStream::pair()?;
         let orders = Orders {
             settings: settings.clone(),
         };
         handover::send(&ours, &orders, sockets)?;
+        crash_point!("supervisor-sockets-handed-over");
         let child = Command::new(program::RUNNING)
             .arg0("windlass")
             .arg(self.kind.name())
@@ -286,6 +289,7 @@ impl Role {
             // Control-C on the terminal is for the supervisor, which stops things in order.
             .process_group(0)
             .spawn()?;
+        crash_point!("supervisor-role-started");
         let pid = Pid::from_raw(child.id().try_into().map_err(io::Error::other)?);
         self.said_reason = None;
         self.state = running(pid, ours, Vec::new(), events)?;

@@ -7,6 +7,7 @@ use windlass_clock::task::Instant;
 
 use super::role::{Role, RoleKind};
 use super::{Ended, Supervisor, orphans};
+use crate::crash_point::crash_point;
 use crate::role_link::ToRole;
 
 /// Time that roles get to end after SIGTERM (the router drains in it).
@@ -56,9 +57,11 @@ impl Supervisor {
         self.phase = Phase::Ending {
             deadline: Instant::now() + END_LIMIT,
         };
+        crash_point!("supervisor-end-before-signal");
         for role in self.roles.iter_mut().chain(&mut self.leaving) {
             role.signal(Signal::SIGTERM);
         }
+        crash_point!("supervisor-end-signaled");
     }
 
     fn give_up_waiting(&mut self) {

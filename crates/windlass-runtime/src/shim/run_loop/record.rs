@@ -6,6 +6,7 @@ use std::time::Duration;
 use windlass_clock::thread::Instant;
 
 use super::{LOG_HINT_PAUSE, RunLoop};
+use crate::crash_point::crash_point;
 use crate::log::{CELL, LogStream, LogWriter};
 use crate::observation::{Exit, ExitReason, RunPhase};
 use crate::protocol::FromShim;
@@ -91,9 +92,11 @@ impl RunLoop<'_> {
         self.state.phase = RunPhase::Ended;
         self.state.routable = false;
         self.is_state_new = true;
+        crash_point!("shim-exit-before-note");
         for _ in 0..MAX_LAST_WRITES {
             self.publish();
             if !self.is_state_new {
+                crash_point!("shim-exit-noted");
                 return Ok(());
             }
             std::thread::sleep(WRITE_PAUSE);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use windlass_clock::thread::Instant;
 
 use super::RunLoop;
+use crate::crash_point::crash_point;
 use crate::observation::{ExitReason, PortCheck, RunPhase};
 use crate::procfs;
 use crate::shim::checks::{self, EventSender, STACK_BYTES, Target};
@@ -18,6 +19,7 @@ impl RunLoop<'_> {
         if self.ending.is_some() {
             return;
         }
+        crash_point!("shim-started");
         let now = Instant::now();
         self.started = Some(now);
         self.state.started_at_ms = Some(wall_ms());
