@@ -76,9 +76,7 @@ impl Actor {
     pub(super) async fn run(mut self) {
         let mut pause = MIN_PAUSE;
         let mut launches = 0;
-        if let Err(text) = self.launch().await {
-            return self.launch_failed(text).await;
-        }
+        let mut failure = self.launch().await.err();
         loop {
             match Connection::open(&self.run_dir).await {
                 Ok(connection) => {
@@ -115,18 +113,28 @@ impl Actor {
                     return;
                 }
                 Ok(Conclusion::Absent) => {
+                    // A shim may have died after it had noted the run: then that is not absent but
+                    // lost, once what it has left is gone. Only what was never noted has failed.
+                    if let Some(text) = failure.take() {
+                        return self.launch_failed(text).await;
+                    }
                     launches += 1;
                     let launched = match launches {
                         ..MAX_LAUNCHES => self.launch().await,
                         _ => Err("its lock is always taken, but no shim answers".to_owned()),
                     };
-                    if let Err(text) = launched {
-                        return self.launch_failed(text).await;
+                    failure = launched.err();
+                    if failure.is_some() {
+                        continue;
                     }
                 }
                 Ok(Conclusion::Alive) => {}
                 Err(error) => {
                     tracing::error!(run = self.run, %error, "run cannot be looked at, trying again");
+                    // A full disk, say: whoever waits for the run must hear of it.
+                    if let Some(text) = failure.take() {
+                        return self.launch_failed(text).await;
+                    }
                 }
             }
             sleep(pause).await;

@@ -61,10 +61,15 @@ impl Bench {
     }
 
     pub(crate) async fn in_dir(dir: TempDir) -> Self {
+        Self::with_shim(dir, shim()).await
+    }
+
+    /// Runs are started by another program than the shim.
+    pub(crate) async fn with_shim(dir: TempDir, shim: ShimCommand) -> Self {
         let (sender, observations) = mpsc::channel(64);
         let settings = ProcessDriverSettings {
             data_dir: dir.path().join("data"),
-            shim: shim(),
+            shim,
         };
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use nix::sys::signal::Signal;
-use windlass_runtime::{ExitReason, IsolationSet, Observation, sweep_leftovers};
+use windlass_runtime::{
+    Driver as _, ExitReason, IsolationSet, Observation, ShimCommand, sweep_leftovers,
+};
 
-use crate::bench::{Bench, machine, mark, marked, sets, signal, until};
+use crate::bench::{self, Bench, machine, mark, marked, sets, signal, until};
 
 /// A script that leaves processes which forked twice, have a session of their own, ignore SIGTERM
 /// and have forgotten the token.
@@ -84,6 +86,44 @@ async fn killed_shim_leaves_no_survivor_and_a_lost_run() {
             assert_eq!(bench.state(&run)["phase"], "lost");
         }
     }
+}
+
+/// Starts the shim, and kills it when it has noted the run but told nobody; its init process still
+/// holds the lock then, and goes on holding it.
+const DIES_UNHEARD: &str = r#"
+exec 3<&0
+"$0" "$1" <&3 >/dev/null &
+shim=$!
+until [ -S "$1/sock" ]; do :; done
+read -r init rest < /proc/$shim/task/$shim/children
+kill -STOP $init
+echo $init > "$1/init.new" && mv "$1/init.new" "$1/init"
+kill -KILL $shim $$
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shim_killed_before_it_is_heard_leaves_a_lost_run_that_can_be_forgotten() {
+    let command = bench::shim();
+    let args = ["-c", DIES_UNHEARD, command.program.to_str().unwrap()];
+    let shim = ShimCommand {
+        program: "/bin/bash".into(),
+        args: args.map(str::to_owned).to_vec(),
+    };
+    let mut bench = Bench::with_shim(tempfile::tempdir().unwrap(), shim).await;
+    let run = "unheard".to_owned();
+    let spec = bench.spec(&run, IsolationSet::BARE, "true");
+    let init = spec.run_dir.join("init");
+    bench.ensure(vec![spec], Vec::new()).await;
+    until(|| init.exists()).await;
+    let init = std::fs::read_to_string(&init).unwrap();
+    signal(init.trim().parse().unwrap(), Signal::SIGCONT);
+    let seen = bench
+        .observe(|seen| (seen.run() == "unheard").then(|| seen.clone()))
+        .await;
+    assert_eq!(seen, Observation::Lost { run: run.clone() });
+    assert_eq!(bench.state(&run)["phase"], "lost");
+    bench.driver.forget(&run).await.unwrap();
+    assert!(!bench.driver.run_dir(&run).exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
