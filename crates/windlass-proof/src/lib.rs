@@ -2,6 +2,7 @@
 //! it from outside, and print what they counted. Nothing here is part of the program.
 
 pub mod bench;
+pub mod crashes;
 pub mod double;
 pub mod load;
 pub mod programs;

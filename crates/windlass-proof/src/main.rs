@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use windlass_proof::{bench, double, load, races};
+use windlass_proof::{bench, crashes, double, load, races};
 
 /// Shows what Windlass promises, on this machine, with counts.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ struct Arguments {
 enum Tool {
     /// Deploys, cancels, continues and rolls back under load: nothing may fail.
     Load(load::Arguments),
+    /// Kills each role at each named point in each phase, or at random, and looks what holds.
+    Crashes(crashes::Arguments),
     /// Lets cancel and its neighbours race, and judges what each client saw.
     Races(races::Arguments),
     /// Measures on this machine, beside peers in the same run.
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     }
     let done = match Arguments::parse().tool {
         Tool::Load(arguments) => load::run(&arguments),
+        Tool::Crashes(arguments) => crashes::run(&arguments),
         Tool::Races(arguments) => races::run(&arguments),
         Tool::Bench(arguments) => bench::run(&arguments).map(|()| true),
         Tool::RouterAlone(arguments) => bench::router_alone(&arguments).map(|()| true),
