@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use windlass_engine::app::AppState;
 use windlass_engine::id::{AppId, CommitNumber, PlanGeneration};
 use windlass_engine::input::Observation;
+use windlass_engine::instance::InstancePhase;
 use windlass_engine::plan::{Plan, plan};
 use windlass_router::{Acknowledgement, Change, Position, Table};
 
@@ -18,6 +19,7 @@ use crate::clock;
 use crate::commit::Committed;
 use crate::control::Control;
 use crate::error::Error;
+use crate::run_name::RunName;
 
 use groups::Versions;
 pub(crate) use groups::{component_of, group_of, group_of_version};
@@ -38,13 +40,34 @@ impl Control {
     pub(crate) fn publish(&self, committed: &Committed) -> Result<Position, Error> {
         let versions = Versions::Changed(&committed.published_changed);
         let changes = self.group_changes(&committed.state, &committed.plan, versions)?;
-        self.routes().publish(changes).map_err(Error::internal)
+        let position = self.routes().publish(changes).map_err(Error::internal)?;
+        self.ask_about_drains(&committed.state);
+        Ok(position)
     }
 
     /// The same for all that a state says, whatever was published before.
     fn publish_all_of(&self, state: &AppState, plan: &Plan) -> Result<Position, Error> {
         let changes = self.group_changes(state, plan, Versions::All)?;
-        self.routes().publish(changes).map_err(Error::internal)
+        let position = self.routes().publish(changes).map_err(Error::internal)?;
+        self.ask_about_drains(state);
+        Ok(position)
+    }
+
+    /// Has the routers asked about instances that drain. The link asks by itself about those that
+    /// a table takes away; but it may never have named one that was routable for a moment only,
+    /// when the table of the next commit came first, and a report may have been lost with the last
+    /// control.
+    pub(crate) fn ask_about_drains(&self, state: &AppState) {
+        for instance in state.instances.values() {
+            if matches!(instance.phase, InstancePhase::Draining { .. }) {
+                let run = RunName::Instance {
+                    app: state.app.clone(),
+                    instance: instance.id,
+                    run: instance.run,
+                };
+                self.routes().ask_empty(&run.to_string());
+            }
+        }
     }
 
     /// Notes that the routes of an app are not in force; its worker publishes them before it does

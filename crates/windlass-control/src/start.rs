@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 
 use tokio::sync::mpsc::Receiver;
-use windlass_engine::app::AppState;
 use windlass_engine::id::AppId;
 use windlass_engine::input::Observation;
-use windlass_engine::instance::InstancePhase;
 use windlass_router::RouterEvent;
 use windlass_runtime as runtime;
 use windlass_runtime::{RunKind, RunPhase, RunStatus};
@@ -156,20 +154,6 @@ impl Control {
             Ok(())
         })
         .await
-    }
-
-    /// Reports of empty instances may have been lost with the last control: asks again.
-    fn ask_about_drains(&self, state: &AppState) {
-        for instance in state.instances.values() {
-            if matches!(instance.phase, InstancePhase::Draining { .. }) {
-                let run = RunName::Instance {
-                    app: state.app.clone(),
-                    instance: instance.id,
-                    run: instance.run,
-                };
-                self.routes().ask_empty(&run.to_string());
-            }
-        }
     }
 
     fn is_fresh_boot(&self, boot_id: &str) -> Result<bool, Error> {

@@ -291,12 +291,16 @@ impl RouterLink {
         }
     }
 
-    /// Asks for a [`RouterEvent::Empty`] of an upstream (again): for control
-    /// after a restart, when it does not know whether it has missed the first.
-    /// Nothing comes while the upstream may still be picked.
+    /// Asks for a [`RouterEvent::Empty`] of an upstream, unless that is being
+    /// waited for: for control after a restart, when it does not know whether
+    /// it has missed the first, and for what no table has ever named, because
+    /// a newer one came first. Nothing comes while the upstream may still be
+    /// picked.
     pub fn ask_empty(&self, upstream: &str) {
         let mut state = self.shared.lock();
-        if state.writer.table().pickable_upstreams().contains(upstream) {
+        if state.is_draining(upstream)
+            || state.writer.table().pickable_upstreams().contains(upstream)
+        {
             return;
         }
         state.note_withdrawn(&BTreeSet::from([upstream.to_owned()]), &BTreeSet::new());

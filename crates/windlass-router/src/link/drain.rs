@@ -70,6 +70,11 @@ impl State {
         self.send_ask(&withdrawn);
     }
 
+    /// Whether the routers are asked about an upstream.
+    pub(super) fn is_draining(&self, upstream: &str) -> bool {
+        self.draining.contains_key(upstream)
+    }
+
     /// Whether nobody was told yet that a withdrawn upstream is empty.
     pub(super) fn is_awaited_empty(&self, upstream: &str) -> bool {
         self.draining

@@ -321,6 +321,46 @@ async fn an_upstream_is_empty_when_all_routers_say_so() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_no_table_has_named_is_empty_when_asked_for() {
+    let mut world = world();
+    // The table that would have named it comes too late.
+    let position = world.link.publish(vec![put("g", 2, 0, &["a"])]).unwrap();
+    let mut router = world.connect(position).await;
+    let late = world.link.publish(vec![put("g", 1, 10_000, &["a"])]);
+    assert_eq!(late.unwrap(), position);
+    world.link.ask_empty("a");
+    assert!(!world.link.is_known_empty("a"));
+    // Asked about already.
+    world.link.ask_empty("a");
+    let upstream = "a".to_owned();
+    let ask = ToRouter::AskEmpty {
+        upstreams: vec![upstream.clone()],
+    };
+    assert_eq!(router.next().await, ask);
+    router
+        .say(ToControl::Empty {
+            upstream: upstream.clone(),
+            position,
+            upgraded: 0,
+        })
+        .await;
+    let next = tokio::time::timeout(GENEROUS, world.events.recv())
+        .await
+        .unwrap();
+    let empty = RouterEvent::Empty {
+        upstream,
+        upgraded: 0,
+    };
+    assert_eq!(next, Some(empty));
+    assert!(world.link.is_known_empty("a"));
+    world
+        .link
+        .publish(vec![put("g", 3, 10_000, &["b"])])
+        .unwrap();
+    assert!(matches!(router.next().await, ToRouter::Delta { .. }));
+}
+
+#[tokio::test]
 async fn an_upstream_may_be_asked_for_again_after_a_restart_of_control() {
     let mut world = world();
     let position = world
