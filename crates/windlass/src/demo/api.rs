@@ -277,16 +277,22 @@ pub(super) async fn answer(
     sender: &mut Sender,
     request: Request<Full<Bytes>>,
 ) -> Result<(http::response::Parts, Bytes), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
     let answer = sender
         .send_request(request)
         .await
-        .map_err(|error| text(&error))?;
+        .map_err(|error| told(&error))?;
     let (head, body) = answer.into_parts();
     let bytes = Limited::new(body, ANSWER_LIMIT_BYTES)
         .collect()
         .await
-        .map_err(|error| text(&error))?
+        .map_err(|error| told(error.as_ref()))?
         .to_bytes();
     Ok((head, bytes))
+}
+
+/// An error with all that it came from.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }

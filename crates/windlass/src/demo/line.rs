@@ -26,11 +26,7 @@ impl Line {
     /// # Errors
     /// [`Failure::NoAnswer`].
     pub fn warm(&mut self, path: &str) -> Result<(), Failure> {
-        // Closed while nobody looked, it is opened again once.
-        if self.call(Method::GET, path, None, &[]).is_err() {
-            self.call(Method::GET, path, None, &[])?;
-        }
-        Ok(())
+        self.read(path).map(drop)
     }
 
     /// Reads something.
@@ -38,7 +34,15 @@ impl Line {
     /// # Errors
     /// [`Failure::NoAnswer`], [`Failure::Refused`].
     pub fn get(&mut self, path: &str) -> Result<Value, Failure> {
-        self.call(Method::GET, path, None, &[])?.ok()
+        self.read(path)?.ok()
+    }
+
+    /// A connection that the server closed because nothing came for long is opened again, once.
+    fn read(&mut self, path: &str) -> Result<Answer, Failure> {
+        match self.call(Method::GET, path, None, &[]) {
+            Err(Failure::NoAnswer { .. }) => self.call(Method::GET, path, None, &[]),
+            answered => answered,
+        }
     }
 
     /// Sends a request with a JSON body; any status is an answer. Without one the connection is
