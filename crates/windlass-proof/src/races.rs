@@ -181,6 +181,8 @@ struct Outcome {
     wins: Vec<u64>,
     lags_us: Vec<f64>,
     rounds: u64,
+    /// The round that took longest.
+    slowest: Duration,
     took: Duration,
     wrong: Vec<String>,
 }
@@ -206,7 +208,13 @@ pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
     ));
     let mut outcomes = Vec::new();
     for race in chosen {
-        let outcome = run_one(&rig, race, arguments)?;
+        let outcome = run_one(&rig, race, arguments).inspect_err(|_| {
+            say(&format!(
+                "{} broke; windlass up said:\n{}",
+                race.name,
+                rig.server.log()
+            ));
+        })?;
         say(&outcome.to_text());
         outcomes.push(outcome);
     }
@@ -257,10 +265,13 @@ fn run_one(rig: &Rig, known: &Known, arguments: &Arguments) -> Result<Outcome, F
         lags_us: Vec::new(),
         rounds: 0,
         took: Duration::ZERO,
+        slowest: Duration::ZERO,
         wrong: Vec::new(),
     };
     while outcome.rounds < arguments.rounds && outcome.wrong.len() < WRONG_MAX {
+        let begun = Instant::now();
         let round = race.round(&aim.next(&mut chance))?;
+        outcome.slowest = outcome.slowest.max(begun.elapsed());
         outcome.rounds += 1;
         aim.won(round.winner);
         let number = outcome.rounds;
@@ -286,11 +297,12 @@ impl Outcome {
         let won: Vec<String> = sides.map(|(side, wins)| format!("{side} {wins}")).collect();
         let lags: Vec<String> = self.lags_us.iter().map(|lag| format!("{lag:.0}")).collect();
         let mut text = format!(
-            "{:<26} {:>4} rounds  won: {:<40} lags {} µs  {} s",
+            "{:<26} {:>4} rounds  won: {:<40} lags {} µs  slowest {} ms  {} s",
             self.name,
             self.rounds,
             won.join(", "),
             lags.join(" / "),
+            self.slowest.as_millis(),
             self.took.as_secs(),
         );
         for (side, wins) in self.sides.iter().zip(&self.wins) {
@@ -316,6 +328,7 @@ impl Outcome {
             "rounds": self.rounds,
             "won": won,
             "lags_us": self.lags_us,
+            "slowest_ms": self.slowest.as_millis(),
             "seconds": self.took.as_secs_f64(),
             "wrong": self.wrong,
             "holds": self.holds(),
