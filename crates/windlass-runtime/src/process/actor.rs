@@ -91,7 +91,7 @@ impl Actor {
                 // Its file says how it stands.
                 Err(_) => {}
             }
-            self.end_if_strange();
+            self.expect_end_if_asked();
             match self.conclude().await {
                 Ok(Conclusion::Over(state)) => {
                     crash_point!("driver-exit-noted");
@@ -280,10 +280,11 @@ impl Actor {
         }
     }
 
-    /// A shim that does not understand us need not: what is to end, ends with its shim.
-    fn end_if_strange(&mut self) {
+    /// A stop that no shim has heard counts all the same: one that does not understand us, or that
+    /// hung before its first word, is ended when it was due.
+    fn expect_end_if_asked(&mut self) {
         let grace_ms = *self.stop.borrow();
-        if let (true, Some(grace_ms), None) = (self.is_strange, grace_ms, self.force_at) {
+        if let (Some(grace_ms), None) = (grace_ms, self.force_at) {
             self.expect_end(grace_ms);
         }
     }
