@@ -48,14 +48,6 @@ pub struct Crowd {
     pub active: usize,
 }
 
-/// Flags of `windlass up` that leave room for a crowd.
-pub const FLAGS: &[&str] = &[
-    "--set",
-    "instance_port_first=10000",
-    "--set",
-    "instance_port_count=55000",
-];
-
 /// Id of a seeded app, as the API shows it.
 pub fn app_id(number: usize) -> String {
     format!("5eed0000-0000-4000-8000-{number:012x}")

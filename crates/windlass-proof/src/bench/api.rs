@@ -23,6 +23,9 @@ const DEPLOYMENTS: u64 = 100_000;
 /// Rows that go into one commit while they are put in.
 const CHUNK: u64 = 1_000;
 const CLIENTS: [usize; 2] = [1, 32];
+/// Most deployments that one measurement creates: each takes a port, which then rests for a minute,
+/// and a Windlass on automatic ports has 2,000.
+const CREATES: usize = 128;
 /// How long a measurement takes.
 const SPAN: Duration = Duration::from_secs(1);
 
@@ -35,7 +38,7 @@ enum Call {
 
 /// Measures.
 pub(super) fn measure(rounds: usize) -> Result<Vec<Figure>, Failure> {
-    let mut rig = Rig::new(&programs::this()?, &programs::example()?, seed::FLAGS)?;
+    let mut rig = Rig::new(&programs::this()?, &programs::example()?, &[])?;
     let app = rig.push("history", "1", 1)?;
     let droplet = rig.stage(&app, "2")?;
     let deployment = rig.platform.deploy(&app, &droplet, json!({}))?;
@@ -137,7 +140,11 @@ async fn load(
                 "relationships": { "app": { "data": { "guid": seed::app_id(number) } } },
             });
             let one = format!("/v3/deployments/{deployment}");
-            while Instant::now() < until {
+            let most = match call {
+                Call::One | Call::List => usize::MAX,
+                Call::Create => CREATES / clients,
+            };
+            while Instant::now() < until && times.len() < most {
                 let reply = match call {
                     Call::One => client.call(Method::GET, &one, None).await?,
                     Call::List => {

@@ -30,7 +30,7 @@ struct Sample {
 
 /// Measures: one cancel, one bare commit, one cancel …
 pub(super) fn measure(rounds: usize) -> Result<Vec<Figure>, Failure> {
-    let mut rig = Rig::new(&programs::this()?, &programs::example()?, seed::FLAGS)?;
+    let mut rig = Rig::new(&programs::this()?, &programs::example()?, &[])?;
     let app = rig.push("measured", "1", 2)?;
     let droplet = rig.stage(&app, "2")?;
     let mut figures = Vec::new();

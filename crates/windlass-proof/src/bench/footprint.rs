@@ -144,7 +144,7 @@ fn first_answer(rig: &mut Rig) -> Result<f64, Failure> {
 fn per_app() -> Result<Vec<Figure>, Failure> {
     let this = programs::this()?;
     let example = programs::example()?;
-    let mut rig = Rig::new(&this, &example, seed::FLAGS)?;
+    let mut rig = Rig::new(&this, &example, &[])?;
     let mut measured = Vec::new();
     let crowds = [
         None,

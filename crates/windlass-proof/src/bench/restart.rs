@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Measures.
 pub(super) fn measure() -> Result<Vec<Figure>, Failure> {
-    let mut rig = Rig::new(&programs::this()?, &programs::example()?, seed::FLAGS)?;
+    let mut rig = Rig::new(&programs::this()?, &programs::example()?, &[])?;
     let app = rig.push("measured", "1", 2)?;
     rig.server.terminate()?;
     let crowd = Crowd {
