@@ -205,13 +205,15 @@ pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
     };
     let (program, example) = (programs::windlass()?, programs::example()?);
     let flags = ["--set", "allow_loopback_sources=true"];
-    let rig = Rig::new(&program, &example, &flags)?;
     say(&format!(
         "races: {} rounds each, seed {}",
         arguments.rounds, arguments.seed
     ));
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut left) = (Vec::new(), Vec::new());
     for race in chosen {
+        // One each: ports of ended instances rest for a minute, and a Windlass on automatic ports
+        // has 400.
+        let rig = Rig::new(&program, &example, &flags)?;
         let outcome = run_one(&rig, race, arguments).inspect_err(|_| {
             say(&format!(
                 "{} broke; windlass up said:\n{}",
@@ -221,8 +223,8 @@ pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
         })?;
         say(&outcome.to_text());
         outcomes.push(outcome);
+        left.extend(rig.end()?);
     }
-    let left = rig.end()?;
     for line in &left {
         say(&format!("  at the end: {line}"));
     }
