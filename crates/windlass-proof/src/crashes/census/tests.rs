@@ -159,10 +159,12 @@ fn who_was_seen_once_is_found_again_without_any_mark() {
     let path = hidden.dir.path().display().to_string();
     // The directory is a word of the shell, none of its child.
     let shell = hidden.start(&["/bin/sh", "-c", line, &path]);
+    // No look before it is itself: a look would make it one that was seen before, and until it has
+    // become its program it has the words of the shell.
     let child = wait_for("a child", || {
-        hidden.census.look();
         let all = processes::all();
-        let found = all.iter().find(|process| process.parent == shell);
+        let mut children = all.iter().filter(|process| process.parent == shell);
+        let found = children.find(|process| process.arguments() == ["/bin/sleep", "596"]);
         Ok(found
             .map(|process| process.pid)
             .ok_or_else(|| "none".to_owned()))
