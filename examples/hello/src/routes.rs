@@ -60,6 +60,7 @@ impl Instance {
             "/health" => self.reply(answer, "503 Service Unavailable", "not healthy\n"),
             "/slow" => {
                 let ms = request.number("ms").unwrap_or(1000).min(SLOW_MS);
+                println!("answering in {ms} ms, as asked");
                 std::thread::sleep(Duration::from_millis(ms));
                 self.reply(answer, "200 OK", &format!("after {ms} ms\n"))
             }
