@@ -16,6 +16,7 @@ use crate::rig::Rig;
 use aim::{Aim, Chance};
 
 pub mod aim;
+mod cancel_both;
 mod cancel_cancel;
 mod cancel_continue;
 mod cancel_digitalocean;

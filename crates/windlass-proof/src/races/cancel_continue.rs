@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use windlass::demo::Failure;
 
-use super::model::deployment::{Client, Request, Which, Word};
+use super::model::deployment::{Request, Which, Word};
 use super::scene::Scene;
 use super::start::{Side, race};
-use super::wire::{cancel, resume};
+use super::wire::{canceling, resume};
 use super::{Race, Round, trail};
 use crate::rig::Rig;
 
@@ -31,15 +31,7 @@ impl Race for CancelContinue<'_> {
         let guid = round.guid.clone();
         let (first, second, watcher) = scene.sides(&round);
         let sides = vec![
-            Side {
-                who: "cancel",
-                request: Request::Cancel {
-                    by: 1,
-                    client: Client::CloudFoundry,
-                },
-                start: starts[0],
-                ask: Box::new(|| cancel(first, &guid, 1)),
-            },
+            canceling(first, &guid, starts[0]),
             Side {
                 who: "continue",
                 request: Request::Continue,

@@ -9,10 +9,11 @@ use windlass::demo::platform::text;
 use windlass::demo::repository::{BRANCH, Repository};
 use windlass::demo::{Failure, wait_for};
 
-use super::cancel_cancel::{api_of, by_command_line, read_canceler};
-use super::model::deployment::{Client, Deployments, Reply, Request, State, Which, Word};
+use super::cancel_both::{cancel_by_both, created};
+use super::cancel_cancel::api_of;
+use super::model::deployment::{Client, Deployments, Reply, Request, State};
 use super::scene::Story;
-use super::start::{Side, race};
+use super::start::Side;
 use super::verdict::judge;
 use super::{Race, Round, trail};
 use crate::rig::Rig;
@@ -78,69 +79,27 @@ impl Race for CancelDigitalOcean<'_> {
             .call(Method::PUT, &path, Some(&json!({ "spec": spec })), &[])?
             .ok()?;
         let id = text(&made["app"]["pending_deployment"], "id")?;
-        let created = Request::Create(Which::First);
-        story.add(
-            "creator",
-            created,
-            Some(Reply::Done),
-            (begin, Instant::now()),
-        );
+        created(&mut story, begin);
         let cancel = format!("{path}/deployments/{id}/cancel");
-        let sides = vec![
-            Side {
-                who: "DO",
-                request: Request::Cancel {
-                    by: 1,
-                    client: Client::DigitalOcean,
-                },
-                start: starts[0],
-                ask: Box::new(|| {
-                    let reason = [("x-windlass-reason", "1")];
-                    let answer = line.call(Method::POST, &cancel, None, &reason).ok()?;
-                    Some(
-                        match (answer.status, answer.body["deployment"]["phase"].as_str()) {
-                            (200, Some("CANCELED")) => Reply::Done,
-                            _ => Reply::Strange(format!("{} {}", answer.status, answer.text)),
-                        },
-                    )
-                }),
+        let by_api = Side {
+            who: "DO",
+            request: Request::Cancel {
+                by: 1,
+                client: Client::DigitalOcean,
             },
-            Side {
-                who: "windlass",
-                request: Request::Cancel {
-                    by: 2,
-                    client: Client::CommandLine,
-                },
-                start: starts[1],
-                ask: Box::new(|| Some(by_command_line(server, &id, 2))),
-            },
-        ];
-        race(&mut story, sides, None);
-        let begin = Instant::now();
-        let canceler = Some(Reply::Canceler(read_canceler(server, &id)?));
-        let winner = usize::from(canceler != Some(Reply::Canceler(Some(1))));
-        story.add(
-            "watcher",
-            Request::ReadCanceler,
-            canceler,
-            (begin, Instant::now()),
-        );
-        let record = wait_for("the outcome", || {
-            let record = server.json(&["deployment", "show", &id])?;
-            let is_over = record["outcome"].is_string() && record["cleanup"] == "done";
-            Ok(if is_over {
-                Ok(record)
-            } else {
-                Err(record["state"].to_string())
-            })
-        })?;
-        let outcome = record["outcome"]
-            .as_str()
-            .unwrap_or_default()
-            .to_uppercase();
-        let now = Instant::now();
-        let read = Word::of(&outcome).map(Reply::Is);
-        story.add("watcher", Request::Read(Which::First), read, (now, now));
+            start: starts[0],
+            ask: Box::new(|| {
+                let reason = [("x-windlass-reason", "1")];
+                let answer = line.call(Method::POST, &cancel, None, &reason).ok()?;
+                Some(
+                    match (answer.status, answer.body["deployment"]["phase"].as_str()) {
+                        (200, Some("CANCELED")) => Reply::Done,
+                        _ => Reply::Strange(format!("{} {}", answer.status, answer.text)),
+                    },
+                )
+            }),
+        };
+        let (winner, record) = cancel_by_both(server, &mut story, by_api, &id, starts[1])?;
         let mut wrong = trail::problems(&record, "CANCELED");
         wrong.extend(judge(&Deployments { pauses: 0 }, &State::new(1), &story));
         let shown = self.line.get(&path)?;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use windlass::demo::Failure;
 
-use super::model::deployment::{Client, Request, Which};
+use super::model::deployment::Which;
 use super::scene::Scene;
-use super::start::{Side, race};
-use super::wire::cancel;
+use super::start::race;
+use super::wire::canceling;
 use super::{Race, Round, trail};
 use crate::rig::Rig;
 
@@ -23,17 +23,8 @@ impl Race for CancelPause<'_> {
         let mut round = scene.deploy(1)?;
         let guid = round.guid.clone();
         let (first, _, watcher) = scene.sides(&round);
-        let side = Side {
-            who: "cancel",
-            request: Request::Cancel {
-                by: 1,
-                client: Client::CloudFoundry,
-            },
-            start: starts[0].saturating_sub(starts[1]),
-            ask: Box::new(move || cancel(first, &guid, 1)),
-        };
+        let side = canceling(first, &guid, starts[0].saturating_sub(starts[1]));
         race(&mut round.story, vec![side], Some(watcher));
-        let guid = round.guid.clone();
         let outcome = scene.until_over(&mut round.story, Which::First, &guid)?;
         let mut wrong = scene.judge(&mut round, 1, outcome)?;
         wrong.extend(scene.judge_canceled()?);

@@ -6,10 +6,10 @@ use http::Method;
 use serde_json::Value;
 use windlass::demo::Failure;
 
-use super::model::deployment::{Client, Reply, Request, Which};
+use super::model::deployment::{Reply, Request, Which};
 use super::scene::Scene;
 use super::start::{Side, race};
-use super::wire::cancel;
+use super::wire::canceling;
 use super::{Race, Round};
 use crate::rig::Rig;
 
@@ -41,15 +41,7 @@ impl Race for CancelStop<'_> {
         let path = format!("/v3/apps/{}/actions/stop", scene.app.guid);
         let (first, second, watcher) = scene.sides(&round);
         let sides = vec![
-            Side {
-                who: "cancel",
-                request: Request::Cancel {
-                    by: 1,
-                    client: Client::CloudFoundry,
-                },
-                start: starts[0],
-                ask: Box::new(|| cancel(first, &guid, 1)),
-            },
+            canceling(first, &guid, starts[0]),
             Side {
                 who: "stop",
                 request: Request::Stop,

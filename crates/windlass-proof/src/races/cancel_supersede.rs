@@ -6,10 +6,10 @@ use http::Method;
 use windlass::demo::Failure;
 use windlass::demo::platform::text;
 
-use super::model::deployment::{Client, Request, Which, Word};
+use super::model::deployment::{Request, Which, Word};
 use super::scene::Scene;
 use super::start::{Side, race};
-use super::wire::{cancel, reply};
+use super::wire::{canceling, reply};
 use super::{Race, Round};
 use crate::rig::Rig;
 
@@ -32,15 +32,7 @@ impl Race for CancelSupersede<'_> {
         let mut newer = None;
         let (first, second, watcher) = scene.sides(&round);
         let sides = vec![
-            Side {
-                who: "cancel",
-                request: Request::Cancel {
-                    by: 1,
-                    client: Client::CloudFoundry,
-                },
-                start: starts[0],
-                ask: Box::new(|| cancel(first, &guid, 1)),
-            },
+            canceling(first, &guid, starts[0]),
             Side {
                 who: "creator",
                 request: Request::Create(Which::Second),

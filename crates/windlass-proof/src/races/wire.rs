@@ -1,11 +1,14 @@
 //! Deployments on the wire of Cloud Foundry, in the words of the model.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::Value;
 use windlass::demo::api::Answer;
 use windlass::demo::line::Line;
 
-use super::model::deployment::{Reply, Word};
+use super::model::deployment::{Client, Reply, Request, Word};
+use super::start::Side;
 
 /// Cancels a deployment, with a number that says by whom.
 pub(super) fn cancel(line: &mut Line, guid: &str, by: u8) -> Option<Reply> {
@@ -18,6 +21,23 @@ pub(super) fn cancel(line: &mut Line, guid: &str, by: u8) -> Option<Reply> {
         None,
         &[("x-windlass-reason", &reason)],
     )
+}
+
+/// The side that cancels a deployment.
+pub(super) fn canceling<'a>(
+    line: &'a mut Line,
+    guid: &'a str,
+    start: Duration,
+) -> Side<'a, Request, Reply> {
+    Side {
+        who: "cancel",
+        request: Request::Cancel {
+            by: 1,
+            client: Client::CloudFoundry,
+        },
+        start,
+        ask: Box::new(move || cancel(line, guid, 1)),
+    }
 }
 
 /// Continues a deployment.
