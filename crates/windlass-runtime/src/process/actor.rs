@@ -20,10 +20,13 @@ use crate::spec::LaunchSpec;
 use crate::state::{RunState, try_lock, wall_ms};
 use crate::{procfs, tree};
 
-/// First pause between two tries to reach a shim.
-const MIN_PAUSE: Duration = Duration::from_millis(5);
+/// First pause between two tries to reach a shim. It grows with the time that has passed, by
+/// [`PAUSE_PART`]: a shim that has come up is reached at most an eighth too late.
+const MIN_PAUSE: Duration = Duration::from_millis(1);
 /// Longest pause between two tries to reach a shim.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
+/// The part of the time waited so far that the next pause takes: one in so many.
+const PAUSE_PART: u32 = 8;
 /// Launches of one run that find its lock taken by somebody who only looks.
 const MAX_LAUNCHES: u32 = 10;
 /// How much longer than the grace a shim may take to end a run before it is ended itself.
@@ -74,14 +77,14 @@ impl Actor {
 
     /// Returns when the run is over and that has been told.
     pub(super) async fn run(mut self) {
-        let mut pause = MIN_PAUSE;
         let mut launches = 0;
         let mut failure = self.launch().await.err();
+        let mut away_since = Instant::now();
         loop {
             match Connection::open(&self.run_dir).await {
                 Ok(connection) => {
-                    pause = MIN_PAUSE;
                     self.listen(connection).await;
+                    away_since = Instant::now();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                     if !std::mem::replace(&mut self.is_strange, true) {
@@ -137,8 +140,7 @@ impl Actor {
                     }
                 }
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(MAX_PAUSE);
+            sleep((away_since.elapsed() / PAUSE_PART).clamp(MIN_PAUSE, MAX_PAUSE)).await;
             self.force_if_due().await;
         }
     }

@@ -16,10 +16,13 @@ use crate::ports::{self, Listener};
 use crate::procfs;
 use crate::spec::{HealthCheck, HealthKind, ReadinessCheck};
 
-/// Pause between the first two checks; it doubles up to [`MAX_PAUSE`] until the first success.
+/// Pause between the first two checks. Until the first success it grows with the time that has
+/// passed, by [`PAUSE_PART`], up to [`MAX_PAUSE`]: a success is seen at most an eighth too late.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 /// Longest pause between checks before the first success.
 const MAX_PAUSE: Duration = Duration::from_millis(250);
+/// The part of the time waited so far that the next pause takes: one in so many.
+const PAUSE_PART: u32 = 8;
 /// Longest status line of an answer that is read, in bytes.
 const MAX_STATUS_LINE_BYTES: usize = 1024;
 /// Stack of a thread of the shim, in bytes.
@@ -70,8 +73,8 @@ impl EventSender {
 pub(super) fn watch_health(check: &HealthCheck, target: Target, events: &EventSender) {
     let limit = Duration::from_millis(check.invocation_timeout_ms.max(1));
     sleep(Duration::from_millis(check.patience.initial_delay_ms));
-    let deadline = Instant::now() + Duration::from_millis(check.start_timeout_ms);
-    let mut pause = MIN_PAUSE;
+    let begun = Instant::now();
+    let deadline = begun + Duration::from_millis(check.start_timeout_ms);
     let mut passed = 0;
     loop {
         match invoke(&check.kind, target, limit) {
@@ -90,8 +93,8 @@ pub(super) fn watch_health(check: &HealthCheck, target: Target, events: &EventSe
             }
             Err(_) => passed = 0,
         }
+        let pause = pause_after(begun.elapsed());
         sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
-        pause = (pause * 2).min(MAX_PAUSE);
     }
     let mut failed = 0;
     loop {
@@ -109,13 +112,17 @@ pub(super) fn watch_health(check: &HealthCheck, target: Target, events: &EventSe
     }
 }
 
+fn pause_after(waited: Duration) -> Duration {
+    (waited / PAUSE_PART).clamp(MIN_PAUSE, MAX_PAUSE)
+}
+
 /// Polls quickly while not ready, at the interval while ready. Ends when nobody listens.
 pub(super) fn watch_readiness(check: &ReadinessCheck, target: Target, events: &EventSender) {
     let limit = Duration::from_millis(check.invocation_timeout_ms.max(1));
     let interval = Duration::from_millis(check.interval_ms.max(1));
     sleep(Duration::from_millis(check.patience.initial_delay_ms));
     let mut is_ready = false;
-    let mut pause = MIN_PAUSE;
+    let mut unready_since = Instant::now();
     let (mut before, mut in_a_row) = (false, 0u32);
     loop {
         let passes = invoke(&check.kind, target, limit).is_ok();
@@ -135,13 +142,14 @@ pub(super) fn watch_readiness(check: &ReadinessCheck, target: Target, events: &E
             return;
         }
         is_ready ^= changes;
-        pause = if is_ready {
+        if passes || changes {
+            unready_since = Instant::now();
+        }
+        let pause = if is_ready {
             // What serves is asked at its pace, also while failures are counted.
             interval
-        } else if passes || changes {
-            MIN_PAUSE
         } else {
-            (pause * 2).min(MAX_PAUSE).min(interval)
+            pause_after(unready_since.elapsed()).min(interval.max(MIN_PAUSE))
         };
         sleep(pause);
     }
