@@ -9,6 +9,7 @@ mod app_state;
 mod backup;
 mod cell;
 mod column;
+mod contents;
 mod crash_point;
 mod error;
 mod event;

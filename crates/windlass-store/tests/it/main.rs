@@ -12,6 +12,7 @@
 mod app_state;
 mod backend;
 mod backup;
+mod contents;
 mod crash;
 #[cfg(windlass_fail)]
 mod crash_points;
