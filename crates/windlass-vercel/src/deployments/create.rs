@@ -58,7 +58,12 @@ pub(super) async fn create(
     let asked = Asked::read(&state, &caller, &query, &object).await?;
     let (team, named) = project_named(&state, &caller, &query, &object, &asked).await?;
     let link = match &named {
-        Named::There(place) => Document::of(&place.app).link,
+        Named::There(place) => {
+            // Before anything is looked up: which files a team has, and what its repositories
+            // hold, is for those who may deploy.
+            place.require_operate()?;
+            Document::of(&place.app).link
+        }
         Named::New(_) => None,
     };
     let origin = asked.resolve(&state, link.as_ref()).await?;
@@ -73,7 +78,6 @@ pub(super) async fn create(
         Named::There(place) => *place,
         Named::New(name) => new_project(&state, &caller, &team, name).await?,
     };
-    place.require_operate()?;
     let id = submit(&state, &caller, &place, order, origin, &object, &attempt).await?;
     answer(&state, &caller, &id, &attempt).await
 }

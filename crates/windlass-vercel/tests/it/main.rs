@@ -5,6 +5,7 @@
     reason = "a helper of a test may fail the test"
 )]
 
+mod authorisation;
 mod checks;
 mod deployments;
 mod documentation;

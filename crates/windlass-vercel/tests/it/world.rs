@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use windlass_control::Control;
 use windlass_control::identity::NewUser;
-use windlass_control::tenancy::{NewDomain, NewOrganization, NewSpace};
+use windlass_control::tenancy::{NewDomain, NewOrganization, NewSpace, is_space_role};
 use windlass_control::testing::{self, TestDriver};
 use windlass_engine::build::BuildOutcome;
-use windlass_engine::id::BuildId;
+use windlass_engine::id::{BuildId, OrganizationId, SpaceId, UserId};
 use windlass_engine::records::{Actor, AdminScope, Metadata, Quota, RoleKind};
 use windlass_vercel::server::{Settings, VercelState, router};
 
@@ -30,6 +30,11 @@ pub(crate) struct World {
     pub(crate) router: Router,
     _driver: Arc<TestDriver>,
     tokens: BTreeMap<String, String>,
+    users: BTreeMap<String, UserId>,
+    /// Organizations and spaces by the user whom they were made for.
+    teams: BTreeMap<String, (OrganizationId, SpaceId)>,
+    /// Whose requests those without a name are.
+    pub(crate) speaks: &'static str,
     _dir: TempDir,
 }
 
@@ -73,6 +78,9 @@ impl World {
             router: router(state),
             _driver: driver,
             tokens: BTreeMap::new(),
+            users: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            speaks: "anna",
             _dir: dir,
         };
         world.user("admin", AdminScope::Admin).await;
@@ -90,7 +98,7 @@ impl World {
 
     /// A user with a team of their own.
     async fn tenant(&mut self, name: &str) {
-        let user = self.user(name, AdminScope::None).await;
+        self.user(name, AdminScope::None).await;
         let tenancy = self.control.tenancy();
         let organization = tenancy
             .create_organization(
@@ -115,22 +123,12 @@ impl World {
             )
             .await
             .expect("a space");
-        tenancy
-            .create_organization_role(
-                &system(),
-                RoleKind::OrganizationUser,
-                &user,
-                &organization.id,
-            )
-            .await
-            .expect("a role");
-        tenancy
-            .create_space_role(&system(), RoleKind::SpaceDeveloper, &user, &space.id)
-            .await
-            .expect("a role");
+        let place = (organization.id, space.id);
+        self.teams.insert(name.to_owned(), place);
+        self.join(name, name, RoleKind::SpaceDeveloper).await;
     }
 
-    async fn user(&mut self, name: &str, admin: AdminScope) -> windlass_engine::id::UserId {
+    pub(crate) async fn user(&mut self, name: &str, admin: AdminScope) -> UserId {
         let new = NewUser {
             admin,
             ..NewUser::person(name, name)
@@ -142,7 +140,47 @@ impl World {
             .await
             .expect("a token");
         self.tokens.insert(name.to_owned(), token.text);
+        self.users.insert(name.to_owned(), user.id.clone());
         user.id
+    }
+
+    /// A user with one role in the team of `anna`.
+    pub(crate) async fn member(&mut self, name: &str, kind: RoleKind) {
+        self.user(name, AdminScope::None).await;
+        self.join("anna", name, kind).await;
+    }
+
+    /// Gives a user one role in the team of another, or in the space where its projects lie.
+    pub(crate) async fn join(&self, team: &str, name: &str, kind: RoleKind) {
+        let (organization, space) = &self.teams[team];
+        let tenancy = self.control.tenancy();
+        let user = &self.users[name];
+        let of_team = if is_space_role(kind) {
+            RoleKind::OrganizationUser
+        } else {
+            kind
+        };
+        tenancy
+            .create_organization_role(&system(), of_team, user, organization)
+            .await
+            .expect("a role");
+        if is_space_role(kind) {
+            tenancy
+                .create_space_role(&system(), kind, user, space)
+                .await
+                .expect("a role");
+        }
+    }
+
+    /// The id of one more token of a user.
+    pub(crate) async fn spare_token(&self, name: &str) -> String {
+        let user = &self.users[name];
+        let made = self
+            .control
+            .identity()
+            .create_token(user, "spare", None)
+            .await;
+        made.expect("a token").token.id.to_string()
     }
 
     pub(crate) fn token(&self, user: &str) -> &str {
@@ -150,19 +188,20 @@ impl World {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.call(Method::GET, "anna", path, None).await
+        self.call(Method::GET, self.speaks, path, None).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.call(Method::POST, "anna", path, Some(body)).await
+        self.call(Method::POST, self.speaks, path, Some(body)).await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
-        self.call(Method::PATCH, "anna", path, Some(body)).await
+        self.call(Method::PATCH, self.speaks, path, Some(body))
+            .await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
-        self.call(Method::DELETE, "anna", path, None).await
+        self.call(Method::DELETE, self.speaks, path, None).await
     }
 
     pub(crate) async fn call(
@@ -199,6 +238,22 @@ impl World {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: serde_json::from_slice(&bytes).unwrap_or(Value::String(text)),
+        }
+    }
+
+    /// Sends a request whose answer is not read to its end.
+    pub(crate) async fn send_for_head(&self, request: Request<Body>) -> Answer {
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("never fails");
+        let (parts, _) = response.into_parts();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: Value::Null,
         }
     }
 
