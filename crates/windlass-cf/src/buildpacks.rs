@@ -102,8 +102,12 @@ async fn show(
     Ok(Json(to_wire(cf.urls(), index)))
 }
 
-async fn built_in_only(_caller: Authenticated) -> ApiError {
-    ApiError::not_supported("Buildpacks are built in; custom ones can't be uploaded")
+/// Nobody can, and only administrators are told why.
+async fn built_in_only(caller: Authenticated) -> ApiResult<()> {
+    caller.require_admin()?;
+    Err(ApiError::not_supported(
+        "Buildpacks are built in; custom ones can't be uploaded",
+    ))
 }
 
 #[cfg(test)]

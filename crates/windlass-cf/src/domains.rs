@@ -68,7 +68,7 @@ async fn list(
     let rows = found
         .rows
         .iter()
-        .map(|row| to_wire(row, cf.urls()))
+        .map(|row| to_wire(row, cf.urls(), &caller.grants))
         .collect();
     Ok(Json(page::answer(
         cf.urls(),
@@ -86,7 +86,11 @@ async fn show(
     RawQuery(raw): RawQuery,
 ) -> ApiResult<Json<Value>> {
     only_parameters(raw.as_deref(), &[])?;
-    Ok(Json(to_wire(&find(&cf, &caller, &guid)?, cf.urls())))
+    Ok(Json(to_wire(
+        &find(&cf, &caller, &guid)?,
+        cf.urls(),
+        &caller.grants,
+    )))
 }
 
 async fn create(
@@ -113,7 +117,11 @@ async fn create(
         .tenancy()
         .create_domain(&caller.principal.actor(), new)
         .await?;
-    Ok((StatusCode::CREATED, Json(to_wire(&domain, cf.urls()))).into_response())
+    Ok((
+        StatusCode::CREATED,
+        Json(to_wire(&domain, cf.urls(), &caller.grants)),
+    )
+        .into_response())
 }
 
 async fn update(
@@ -132,7 +140,7 @@ async fn update(
         .tenancy()
         .update_domain(&domain.id, patch.apply(&domain.metadata)?)
         .await?;
-    Ok(Json(to_wire(&changed, cf.urls())))
+    Ok(Json(to_wire(&changed, cf.urls(), &caller.grants)))
 }
 
 async fn delete(State(cf): State<CfState>, caller: Authenticated, Guid(guid): Guid) -> ApiResult {
@@ -160,7 +168,7 @@ async fn list_shares(
     Guid(guid): Guid,
 ) -> ApiResult<Json<Value>> {
     let domain = find(&cf, &caller, &guid)?;
-    Ok(Json(to_many(view::visible_shares(&domain))))
+    Ok(Json(to_many(view::visible_shares(&domain, &caller.grants))))
 }
 
 async fn share(
@@ -186,7 +194,10 @@ async fn share(
             other => other.into(),
         }
     })?;
-    Ok(Json(to_many(view::visible_shares(&changed))))
+    Ok(Json(to_many(view::visible_shares(
+        &changed,
+        &caller.grants,
+    ))))
 }
 
 async fn unshare(

@@ -90,6 +90,7 @@ async fn variable_group(
     })))
 }
 
-async fn no_variable_group(_caller: Authenticated) -> ApiError {
-    ApiError::not_supported(NO_GROUPS)
+async fn no_variable_group(caller: Authenticated) -> ApiResult<()> {
+    caller.require_admin()?;
+    Err(ApiError::not_supported(NO_GROUPS))
 }

@@ -178,7 +178,7 @@ async fn list_domains(
     let rows = found
         .rows
         .iter()
-        .map(|row| domains::to_wire(row, cf.urls()))
+        .map(|row| domains::to_wire(row, cf.urls(), &caller.grants))
         .collect();
     let path = format!("/v3/organizations/{guid}/domains");
     Ok(Json(page::answer(
@@ -198,7 +198,7 @@ async fn default_domain(
     let (organization, _) = find(&cf, &caller, &guid)?;
     let domain = cf.tenancy().default_domain(&organization.id)?;
     let domain = domain.ok_or_else(|| ApiError::not_found("Domain"))?;
-    Ok(Json(domains::to_wire(&domain, cf.urls())))
+    Ok(Json(domains::to_wire(&domain, cf.urls(), &caller.grants)))
 }
 
 async fn usage_summary(

@@ -50,7 +50,10 @@ pub(crate) fn routes() -> Router<CfState> {
             "/v3/organization_quotas/{guid}/relationships/organizations",
             post(read_only),
         )
-        .route("/v3/space_quotas", get(list_space_quotas).post(read_only))
+        .route(
+            "/v3/space_quotas",
+            get(list_space_quotas).post(no_space_quotas),
+        )
         .route("/v3/space_quotas/{guid}", get(no_space_quota))
 }
 
@@ -138,8 +141,13 @@ async fn no_space_quota(_caller: Authenticated) -> ApiError {
     ApiError::not_found("Space quota")
 }
 
-async fn read_only(_caller: Authenticated) -> ApiError {
+async fn no_space_quotas(_caller: Authenticated) -> ApiError {
     ApiError::not_supported(READ_ONLY)
+}
+
+async fn read_only(caller: Authenticated) -> ApiResult<()> {
+    caller.require_admin()?;
+    Err(ApiError::not_supported(READ_ONLY))
 }
 
 async fn visible(cf: &CfState, caller: &Authenticated) -> ApiResult<Vec<Organization>> {

@@ -169,7 +169,7 @@ fn included(
         let mut found = Vec::new();
         for id in ids {
             if let Some(domain) = cf.tenancy().domain(&caller.grants, id)? {
-                found.push(domains::to_wire(&domain, cf.urls()));
+                found.push(domains::to_wire(&domain, cf.urls(), &caller.grants));
             }
         }
         included["domains"] = Value::Array(found);

@@ -1,13 +1,15 @@
 //! Domains as the wire has them.
 
 use serde_json::{Map, Value, json};
+use windlass_control::identity::Grants;
 use windlass_engine::id::OrganizationId;
 use windlass_engine::records::Domain;
 
 use crate::links::{Urls, to_many, to_one};
 use crate::{metadata, time};
 
-pub(crate) fn domain(row: &Domain, urls: &Urls) -> Value {
+/// A domain as a caller with these rights sees it.
+pub(crate) fn domain(row: &Domain, urls: &Urls, grants: &Grants) -> Value {
     let path = format!("/v3/domains/{}", row.id);
     let mut links = Map::new();
     links.insert("self".to_owned(), urls.href(&path));
@@ -33,13 +35,22 @@ pub(crate) fn domain(row: &Domain, urls: &Urls) -> Value {
         "metadata": metadata::to_wire(&row.metadata),
         "relationships": {
             "organization": to_one(organization),
-            "shared_organizations": to_many(visible_shares(row)),
+            "shared_organizations": to_many(visible_shares(row, grants)),
         },
         "links": links,
     })
 }
 
-/// Organizations that a domain is shared with.
-pub(super) fn visible_shares(row: &Domain) -> impl Iterator<Item = &str> {
-    row.shared_with.iter().map(OrganizationId::as_str)
+/// Organizations that a domain is shared with, as far as the caller sees them: who shares it does
+/// not learn by it who the others are.
+pub(super) fn visible_shares<'a>(
+    row: &'a Domain,
+    grants: &Grants,
+) -> impl Iterator<Item = &'a str> {
+    let seen = grants.visible_organizations();
+    let is_seen = move |id: &&OrganizationId| seen.as_ref().is_none_or(|seen| seen.contains(*id));
+    row.shared_with
+        .iter()
+        .filter(is_seen)
+        .map(OrganizationId::as_str)
 }

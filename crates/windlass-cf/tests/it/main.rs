@@ -3,6 +3,7 @@
 
 mod apps;
 mod audit;
+mod authorisation;
 mod bad_bodies;
 mod bad_input;
 mod deletion;

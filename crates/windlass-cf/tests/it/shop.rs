@@ -12,7 +12,7 @@ use crate::world::{Answer, World};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Border of the parts of forms.
-const BORDER: &str = "----windlass-test-border";
+pub(crate) const BORDER: &str = "----windlass-test-border";
 
 /// A part of a form: name, file name, content.
 pub(crate) type Part<'a> = (&'a str, Option<&'a str>, Vec<u8>);

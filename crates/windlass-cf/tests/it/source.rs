@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::shop::droplet_file;
 use crate::world::World;
 
-fn zip_file(files: &[(&str, &str)]) -> Vec<u8> {
+/// A file with these files.
+pub(crate) fn zip_file(files: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, content) in files {
         zip.start_file(*name, zip::write::SimpleFileOptions::default())

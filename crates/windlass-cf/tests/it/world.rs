@@ -124,9 +124,37 @@ impl World {
         user
     }
 
+    /// A user without a password, who never logs in.
+    pub(crate) async fn person(&self, name: &str) {
+        let new = NewUser {
+            password: None,
+            ..NewUser::person(name, name)
+        };
+        let identity = self.control.identity();
+        identity.create_user(new).await.expect("a user");
+    }
+
+    /// A client that is no person, logged in by its own secret.
+    pub(crate) async fn client(&mut self, name: &str) {
+        let new = NewUser {
+            is_client: true,
+            ..NewUser::person(name, name)
+        };
+        let identity = self.control.identity();
+        identity.create_user(new).await.expect("a client");
+        let tokens = identity.login_client(name, name).await;
+        let token = tokens.expect("the secret is right").access_token;
+        self.tokens.insert(name.to_owned(), token);
+    }
+
     /// A user with these roles: `organization_*` in the organization, `space_*` in the space.
     pub(crate) async fn member(&mut self, name: &str, org: &str, space: &str, kinds: &[&str]) {
-        let user = self.user(name, AdminScope::None).await;
+        self.user(name, AdminScope::None).await;
+        self.join(name, org, space, kinds).await;
+    }
+
+    /// Gives a user these roles.
+    pub(crate) async fn join(&self, name: &str, org: &str, space: &str, kinds: &[&str]) {
         let mut all = vec!["organization_user"];
         all.extend(
             kinds
@@ -143,7 +171,7 @@ impl World {
             let body = json!({
                 "type": kind,
                 "relationships": {
-                    "user": {"data": {"guid": user.id.as_str()}},
+                    "user": {"data": {"username": name, "origin": "uaa"}},
                     place.0: {"data": {"guid": place.1}},
                 },
             });
