@@ -6,6 +6,7 @@
 )]
 
 mod apps;
+mod authorisation;
 mod cancel;
 mod documentation;
 mod domains;

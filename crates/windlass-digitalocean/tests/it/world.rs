@@ -14,11 +14,12 @@ use windlass_control::Control;
 use windlass_control::identity::NewUser;
 use windlass_control::settings::ControlSettings;
 use windlass_control::sources::{AddressRules, Hidden, SourceSettings};
-use windlass_control::tenancy::{NewDomain, NewOrganization, NewSpace};
+use windlass_control::tenancy::{NewDomain, NewOrganization, NewSpace, is_space_role};
 use windlass_control::testing::{self, TestDriver};
 use windlass_digitalocean::server::{DoState, Settings, router};
-use windlass_engine::id::{AppId, BuildId};
+use windlass_engine::id::{AppId, BuildId, OrganizationId, ReleaseId, SpaceId, UserId};
 use windlass_engine::records::{Actor, AdminScope, Metadata, Quota, RoleKind};
+use windlass_engine::release::ReleaseState;
 
 /// Address that all links of the tests begin with.
 pub(crate) const ORIGIN: &str = "https://api.windlass.test";
@@ -35,6 +36,11 @@ pub(crate) struct World {
     /// What runs nothing and does as the test says.
     pub(crate) driver: Arc<TestDriver>,
     tokens: BTreeMap<String, String>,
+    users: BTreeMap<String, UserId>,
+    /// Organizations and spaces by the user whom they were made for.
+    teams: BTreeMap<String, (OrganizationId, SpaceId)>,
+    /// Whose requests those without a name are.
+    pub(crate) speaks: &'static str,
     _dir: TempDir,
 }
 
@@ -148,6 +154,9 @@ impl World {
             router: router(state),
             driver,
             tokens: BTreeMap::new(),
+            users: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            speaks: "anna",
             _dir: dir,
         };
         world.user("admin", AdminScope::Admin).await;
@@ -165,7 +174,7 @@ impl World {
 
     /// A user with a team of their own.
     async fn tenant(&mut self, name: &str) {
-        let user = self.user(name, AdminScope::None).await;
+        self.user(name, AdminScope::None).await;
         let tenancy = self.control.tenancy();
         let organization = tenancy
             .create_organization(
@@ -190,22 +199,12 @@ impl World {
             )
             .await
             .expect("a space");
-        tenancy
-            .create_organization_role(
-                &system(),
-                RoleKind::OrganizationUser,
-                &user,
-                &organization.id,
-            )
-            .await
-            .expect("a role");
-        tenancy
-            .create_space_role(&system(), RoleKind::SpaceDeveloper, &user, &space.id)
-            .await
-            .expect("a role");
+        let place = (organization.id, space.id);
+        self.teams.insert(name.to_owned(), place);
+        self.join(name, name, RoleKind::SpaceDeveloper).await;
     }
 
-    async fn user(&mut self, name: &str, admin: AdminScope) -> windlass_engine::id::UserId {
+    pub(crate) async fn user(&mut self, name: &str, admin: AdminScope) -> UserId {
         let new = NewUser {
             admin,
             ..NewUser::person(name, name)
@@ -217,7 +216,41 @@ impl World {
             .await
             .expect("a token");
         self.tokens.insert(name.to_owned(), token.text);
+        self.users.insert(name.to_owned(), user.id.clone());
         user.id
+    }
+
+    /// A user with one role in the team of `anna`.
+    pub(crate) async fn member(&mut self, name: &str, kind: RoleKind) {
+        self.user(name, AdminScope::None).await;
+        self.join("anna", name, kind).await;
+    }
+
+    /// Gives a user one role in the team of another, or in its project.
+    async fn join(&self, team: &str, name: &str, kind: RoleKind) {
+        let (organization, space) = &self.teams[team];
+        let tenancy = self.control.tenancy();
+        let user = &self.users[name];
+        let of_team = if is_space_role(kind) {
+            RoleKind::OrganizationUser
+        } else {
+            kind
+        };
+        tenancy
+            .create_organization_role(&system(), of_team, user, organization)
+            .await
+            .expect("a role");
+        if is_space_role(kind) {
+            tenancy
+                .create_space_role(&system(), kind, user, space)
+                .await
+                .expect("a role");
+        }
+    }
+
+    /// The id of the project of a user.
+    pub(crate) fn project(&self, name: &str) -> String {
+        self.teams[name].1.to_string()
     }
 
     pub(crate) fn token(&self, user: &str) -> &str {
@@ -225,19 +258,19 @@ impl World {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.call(Method::GET, "anna", path, None).await
+        self.call(Method::GET, self.speaks, path, None).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.call(Method::POST, "anna", path, Some(body)).await
+        self.call(Method::POST, self.speaks, path, Some(body)).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
-        self.call(Method::PUT, "anna", path, Some(body)).await
+        self.call(Method::PUT, self.speaks, path, Some(body)).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
-        self.call(Method::DELETE, "anna", path, None).await
+        self.call(Method::DELETE, self.speaks, path, None).await
     }
 
     pub(crate) async fn call(
@@ -321,6 +354,23 @@ impl World {
         })
         .await["deployment"]
             .clone()
+    }
+
+    /// Waits at each commit until a canary waits at a step.
+    pub(crate) async fn until_waiting(&self, app: &str, deployment: &str) {
+        let mut hints = self.control.store().hints();
+        let waits = || {
+            let record = self.control.release(&ReleaseId::from(deployment));
+            let state = record.expect("a deployment").release.state;
+            matches!(state, ReleaseState::Paused { .. })
+        };
+        let waiting = async {
+            while !waits() {
+                hints.next().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(waited.is_ok(), "{deployment} of {app} never waits");
     }
 
     /// Asks again at each commit until the answer is as it should be.
