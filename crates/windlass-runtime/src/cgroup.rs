@@ -172,9 +172,14 @@ impl Groups {
     }
 
     /// Number of processes in the groups.
-    pub(crate) fn processes(&self) -> Option<u64> {
-        let path = self.paths().into_iter().next()?;
-        Some(members(&path).len() as u64)
+    pub(crate) fn processes(&self) -> u64 {
+        self.pids().len() as u64
+    }
+
+    /// Processes in the groups.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        let path = self.paths().into_iter().next();
+        path.map_or_else(Vec::new, |path| members(&path))
     }
 
     /// Ends everything in the groups. Repeat it until nothing is left.

@@ -7,6 +7,7 @@
 
 mod checks;
 mod child;
+mod disk;
 mod ending;
 mod init;
 mod output;

@@ -21,11 +21,12 @@ pub(super) use record::platform_line;
 use record::sources;
 
 use super::checks::{Event, EventSender};
+use super::disk::size_bytes;
 use super::ending::{Ending, reap_all};
 use super::init::{Init, Report};
 use super::output::Output;
 use super::peers::Peers;
-use super::sampler::{MIB, Sampler, size_bytes};
+use super::sampler::{MIB, Sampler};
 use crate::cgroup::Groups;
 use crate::crash_point::crash_point;
 use crate::log::{LogPosition, LogStream, LogWriter, RateLimit};

@@ -1,12 +1,12 @@
 //! Measures what the run uses, and finds what the kernel does not limit by itself.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::checks::{Event, EventSender};
+use super::disk;
 use crate::cgroup::Groups;
 use crate::observation::Usage;
 use crate::procfs::{self, Stat};
@@ -25,8 +25,6 @@ const DISK_PAUSE: Duration = Duration::from_millis(250);
 const COST_SHARE: u32 = 20;
 /// Bytes per MiB.
 pub(super) const MIB: u64 = 1024 * 1024;
-/// Unit of the block count of a file, in bytes.
-const BLOCK_BYTES: u64 = 512;
 
 /// Measures until nobody listens any more.
 pub(super) struct Sampler {
@@ -56,7 +54,12 @@ impl Sampler {
         loop {
             let begin = Instant::now();
             if begin >= disk_at {
-                disk_bytes = self.dirs.iter().map(|dir| size_bytes(dir)).sum();
+                disk_bytes = self
+                    .dirs
+                    .iter()
+                    .map(|dir| disk::size_bytes(dir))
+                    .sum::<u64>()
+                    + disk::nameless_bytes(&self.pids(), &self.dirs);
                 let pause = if self.limits.disk_mb.is_some() {
                     DISK_PAUSE
                 } else {
@@ -108,7 +111,7 @@ impl Sampler {
         if let Some(groups) = &self.groups
             && let (Some(memory), Some(cpu)) = (groups.memory_bytes(), groups.cpu_us())
         {
-            return (memory, cpu, groups.processes().unwrap_or(0));
+            return (memory, cpu, groups.processes());
         }
         let tree = self.tree();
         let ticks: u64 = tree.iter().map(|stat| stat.cpu_ticks).sum();
@@ -118,6 +121,14 @@ impl Sampler {
             cpu_us,
             tree.len() as u64,
         )
+    }
+
+    /// Processes of the run, found in the cheapest way.
+    fn pids(&self) -> Vec<u32> {
+        if let Some(groups) = &self.groups {
+            return groups.pids();
+        }
+        self.tree().iter().map(|stat| stat.pid).collect()
     }
 
     fn tree(&self) -> Vec<Stat> {
@@ -164,56 +175,10 @@ fn tree_bytes(tree: &[Stat], limit_mb: Option<u64>) -> u64 {
     }
 }
 
-/// Space that a directory takes. Hard links count once; other file systems and what cannot be read
-/// count nothing.
-pub(super) fn size_bytes(dir: &Path) -> u64 {
-    let Ok(root) = std::fs::symlink_metadata(dir) else {
-        return 0;
-    };
-    let mut total = 0;
-    let mut links: BTreeSet<(u64, u64)> = BTreeSet::new();
-    let mut waiting = vec![dir.to_path_buf()];
-    while let Some(path) = waiting.pop() {
-        let Ok(entries) = std::fs::read_dir(&path) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let Ok(metadata) = entry.metadata() else {
-                continue;
-            };
-            if metadata.dev() != root.dev() {
-                continue;
-            }
-            if metadata.is_dir() {
-                waiting.push(entry.path());
-            } else if metadata.nlink() > 1 && !links.insert((metadata.dev(), metadata.ino())) {
-                continue;
-            }
-            total += metadata.blocks() * BLOCK_BYTES;
-        }
-    }
-    total
-}
-
 fn share(wall: Duration, cpu_us: u64) -> f64 {
     // Durations of samples are far below 2^53 microseconds.
     #[expect(clippy::cast_precision_loss, reason = "see above")]
     let cpu_us = cpu_us as f64;
     let wall_us = wall.as_secs_f64() * 1_000_000.0;
     if wall_us > 0.0 { cpu_us / wall_us } else { 0.0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hard_links_count_once() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a"), vec![1; 100_000]).unwrap();
-        let before = size_bytes(dir.path());
-        std::fs::hard_link(dir.path().join("a"), dir.path().join("b")).unwrap();
-        assert!(before >= 100_000);
-        assert_eq!(size_bytes(dir.path()), before);
-    }
 }
