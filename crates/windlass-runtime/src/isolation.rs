@@ -1,5 +1,6 @@
 //! The four independent means of isolation.
 
+pub(crate) mod capabilities;
 pub(crate) mod landlock;
 pub(crate) mod mounts;
 mod probe;

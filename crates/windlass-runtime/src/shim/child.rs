@@ -8,10 +8,11 @@ use std::process::{Command as Program, Stdio};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid, setsid};
 
 use super::prepare;
 use crate::cgroup::Groups;
+use crate::isolation::capabilities;
 use crate::isolation::landlock::{Allowed, confine};
 use crate::isolation::mounts::can_walk;
 use crate::leftovers::TOKEN_VARIABLE;
@@ -141,6 +142,10 @@ fn confine_self(process: &ProcessSpec, confinement: &Confinement) -> Result<(), 
             dir.display(),
             hint(&dir, confinement)
         ));
+    }
+    let is_confined = confinement.has_own_mounts || confinement.allowed.is_some();
+    if is_confined && confinement.user.is_none() && geteuid().is_root() {
+        capabilities::give_up()?;
     }
     prctl::set_no_new_privs().map_err(text("no_new_privs"))?;
     if let Some(allowed) = &confinement.allowed {
