@@ -30,11 +30,59 @@ pub(crate) struct Bench {
     runtime: Option<tokio::runtime::Runtime>,
 }
 
+/// Names a directory with copies of the programs that every user can reach.
+pub(crate) const PROGRAMS: &str = "WINDLASS_TEST_PROGRAMS";
+
 pub(crate) fn shim() -> ShimCommand {
     ShimCommand {
-        program: env!("CARGO_BIN_EXE_windlass-runtime-shim").into(),
+        program: program(env!("CARGO_BIN_EXE_windlass-runtime-shim")),
         args: Vec::new(),
     }
+}
+
+fn program(built: &str) -> PathBuf {
+    let built = PathBuf::from(built);
+    match std::env::var_os(PROGRAMS) {
+        Some(dir) => Path::new(&dir).join(built.file_name().unwrap()),
+        None => built,
+    }
+}
+
+/// Every set that can be made of the means that this machine has for this user. What can't be is
+/// told, also when the tests pass.
+pub(crate) fn every_set() -> Vec<IsolationSet> {
+    static TOLD: std::sync::Once = std::sync::Once::new();
+    TOLD.call_once(|| {
+        let machine = machine();
+        let all = [
+            ("landlock", &machine.landlock),
+            ("pidns", &machine.pidns),
+            ("cgroup", &machine.cgroup),
+            ("uid", &machine.uid),
+        ];
+        let user = nix::unistd::geteuid();
+        for (word, means) in all.into_iter().filter(|(_, means)| !means.is_available) {
+            tell(&format!(
+                "as user {user}: no set with {word} was run: {}",
+                means.note
+            ));
+        }
+    });
+    let best = machine().best();
+    let is_in = |number: u32, means: u32| number & (1 << means) != 0;
+    let all = (0..16).map(|number| IsolationSet {
+        landlock: is_in(number, 0),
+        pidns: is_in(number, 1),
+        cgroup: is_in(number, 2),
+        uid: is_in(number, 3),
+    });
+    all.filter(|set| set.intersect(best) == *set).collect()
+}
+
+/// Past the capture of a test's output: what was not run has to be seen.
+pub(crate) fn tell(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "windlass-runtime: {line}");
 }
 
 pub(crate) fn machine() -> &'static Probe {
@@ -145,7 +193,7 @@ impl Bench {
     /// Puts the app of the tests into the files of a run.
     pub(crate) fn add_app(&self, run: &str) {
         let app = self.driver.run_dir(run).join("work/app");
-        std::fs::copy(env!("CARGO_BIN_EXE_windlass-runtime-app"), app).unwrap();
+        std::fs::copy(program(env!("CARGO_BIN_EXE_windlass-runtime-app")), app).unwrap();
     }
 
     pub(crate) fn log_dir(&self, run: &str) -> PathBuf {

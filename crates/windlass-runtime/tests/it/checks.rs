@@ -1,14 +1,14 @@
 //! Health and readiness.
 
 use windlass_runtime::{
-    Command, Driver, ExitReason, HealthCheck, HealthKind, LaunchSpec, Observation, Patience,
-    PortCheck, ReadinessCheck, RunPhase,
+    Command, Driver, ExitReason, HealthCheck, HealthKind, IsolationSet, LaunchSpec, Observation,
+    Patience, PortCheck, ReadinessCheck, RunPhase,
 };
 
-use crate::bench::{Bench, free_port, sets};
+use crate::bench::{Bench, every_set, free_port, sets};
 
-fn serving(bench: &Bench, run: &str, number: usize) -> (LaunchSpec, std::path::PathBuf) {
-    let mut spec = bench.spec(run, sets()[number], "");
+fn serving(bench: &Bench, run: &str, set: IsolationSet) -> (LaunchSpec, std::path::PathBuf) {
+    let mut spec = bench.spec(run, set, "");
     bench.add_app(run);
     let (port, file) = (free_port(), spec.run_dir.join("work/ok"));
     let args = ["./app", "serve", &port.to_string(), "ok"];
@@ -33,9 +33,9 @@ fn http() -> HealthKind {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn port_of_the_own_tree_makes_routable() {
-    for number in 0..2 {
+    for set in every_set() {
         let mut bench = Bench::new().await;
-        let (spec, _) = serving(&bench, "a", number);
+        let (spec, _) = serving(&bench, "a", set);
         bench.start(spec).await;
         bench.routable("a").await;
         let status = bench.driver.observe().await.remove(0);
@@ -48,9 +48,9 @@ async fn port_of_the_own_tree_makes_routable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn port_of_a_stranger_does_not_count() {
-    for number in 0..2 {
+    for set in every_set() {
         let mut bench = Bench::new().await;
-        let (mut spec, _) = serving(&bench, "a", number);
+        let (mut spec, _) = serving(&bench, "a", set);
         let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         spec.port = Some(stranger.local_addr().unwrap().port());
         spec.health.start_timeout_ms = 500;
@@ -66,16 +66,16 @@ async fn port_of_a_stranger_does_not_count() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http_health_decides_start_and_liveness() {
-    for number in 0..2 {
+    for set in sets() {
         let mut bench = Bench::new().await;
-        let (mut spec, file) = serving(&bench, "late", number);
+        let (mut spec, file) = serving(&bench, "late", set);
         spec.health.kind = http();
         spec.health.start_timeout_ms = 300;
         bench.start(spec).await;
         assert_eq!(bench.exit("late").await.reason, ExitReason::StartTimeout);
         drop(file);
 
-        let (mut spec, file) = serving(&bench, "live", number);
+        let (mut spec, file) = serving(&bench, "live", set);
         spec.health.kind = http();
         std::fs::write(&file, "").unwrap();
         bench.start(spec).await;
@@ -87,9 +87,9 @@ async fn http_health_decides_start_and_liveness() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_moves_in_and_out_of_the_routes_without_a_restart() {
-    for number in 0..2 {
+    for set in sets() {
         let mut bench = Bench::new().await;
-        let (mut spec, file) = serving(&bench, "a", number);
+        let (mut spec, file) = serving(&bench, "a", set);
         spec.readiness = ReadinessCheck {
             kind: http(),
             invocation_timeout_ms: 5_000,

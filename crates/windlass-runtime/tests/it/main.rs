@@ -10,9 +10,12 @@ mod bench;
 mod checks;
 #[cfg(windlass_test)]
 mod clock;
+mod disk;
 mod isolation;
 mod launch;
 mod limits;
 mod logs;
 mod neighbours;
+mod ordinary;
+mod promises;
 mod survivors;

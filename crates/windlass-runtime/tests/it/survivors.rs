@@ -7,7 +7,7 @@ use windlass_runtime::{
     Driver as _, ExitReason, IsolationSet, Observation, ShimCommand, sweep_leftovers,
 };
 
-use crate::bench::{self, Bench, machine, mark, marked, sets, signal, until};
+use crate::bench::{self, Bench, every_set, machine, mark, marked, sets, signal, until};
 
 /// A script that leaves processes which forked twice, have a session of their own, ignore SIGTERM
 /// and have forgotten the token.
@@ -34,7 +34,7 @@ fn chain(mark: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_leaves_no_survivor() {
-    for (number, set) in sets().into_iter().enumerate() {
+    for (number, set) in every_set().into_iter().enumerate() {
         for (name, script) in [
             ("stubborn", stubborn as fn(&str) -> String),
             ("chain", chain),
@@ -57,7 +57,7 @@ async fn stop_leaves_no_survivor() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn crash_leaves_no_survivor() {
-    for (number, set) in sets().into_iter().enumerate() {
+    for (number, set) in every_set().into_iter().enumerate() {
         let mut bench = Bench::new().await;
         let (run, mark) = (format!("r{number}"), mark());
         let script = stubborn(&mark).replace("echo up; while :; do", "exit 9; while :; do");
@@ -69,7 +69,7 @@ async fn crash_leaves_no_survivor() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_shim_leaves_no_survivor_and_a_lost_run() {
-    for (number, set) in sets().into_iter().enumerate() {
+    for (number, set) in every_set().into_iter().enumerate() {
         for (name, script) in [
             ("stubborn", stubborn as fn(&str) -> String),
             ("chain", chain),
@@ -111,16 +111,17 @@ async fn shim_killed_before_it_is_heard_leaves_a_lost_run_that_can_be_forgotten(
     };
     let mut bench = Bench::with_shim(tempfile::tempdir().unwrap(), shim).await;
     let run = "unheard".to_owned();
-    let spec = bench.spec(&run, IsolationSet::BARE, "true");
+    // It must not be over before the script has had its turn.
+    let spec = bench.spec(&run, IsolationSet::BARE, "sleep 300");
     let init = spec.run_dir.join("init");
     bench.ensure(vec![spec], Vec::new()).await;
     until(|| init.exists()).await;
     let init = std::fs::read_to_string(&init).unwrap();
     signal(init.trim().parse().unwrap(), Signal::SIGCONT);
-    let seen = bench
-        .observe(|seen| (seen.run() == "unheard").then(|| seen.clone()))
+    // On a busy machine it may have been heard before it died.
+    bench
+        .observe(|seen| (*seen == Observation::Lost { run: run.clone() }).then_some(()))
         .await;
-    assert_eq!(seen, Observation::Lost { run: run.clone() });
     assert_eq!(bench.state(&run)["phase"], "lost");
     bench.driver.forget(&run).await.unwrap();
     assert!(!bench.driver.run_dir(&run).exists());

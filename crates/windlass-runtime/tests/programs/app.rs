@@ -1,4 +1,5 @@
-//! An app that the tests of this crate run: it listens, uses memory, or plays the supervisor.
+//! An app that the tests of this crate run: it listens, uses memory, plays the supervisor, or tries
+//! what it must not.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -6,6 +7,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
+
+mod intruder;
 
 /// Longest life of anything in here, should a test fail to end it.
 const LIFE_LIMIT: Duration = Duration::from_mins(5);
@@ -18,7 +21,14 @@ fn main() -> ExitCode {
         ["silent", port] => silent(port),
         ["hold", mib] => hold(mib),
         ["supervise", data_dir] => supervise(Path::new(data_dir)),
-        _ => Err("usage: serve PORT FILE | silent PORT | hold MIB | supervise DIR".into()),
+        ["victim", ..] => intruder::victim(),
+        ["intrude", data_dir, victim_dir, pid, address, port] => intrude(
+            Path::new(data_dir),
+            Path::new(victim_dir),
+            [pid, address, port],
+        ),
+        ["unlinked", mib] => unlinked(mib),
+        _ => Err("no such part, see main".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,6 +40,20 @@ fn main() -> ExitCode {
 }
 
 type Done = Result<(), Box<dyn std::error::Error>>;
+
+fn intrude(data_dir: &Path, dir: &Path, [pid, address, port]: [&str; 3]) -> Done {
+    intruder::intrude(&intruder::Victim {
+        data_dir,
+        dir,
+        pid: pid.parse()?,
+        address: address.parse()?,
+        port: port.parse()?,
+    })
+}
+
+fn unlinked(mib: &str) -> Done {
+    intruder::unlinked(mib.parse()?)
+}
 
 /// Answers every request with 200 while `file` exists, else with 503.
 fn serve(port: &str, file: &Path) -> Done {
