@@ -298,9 +298,7 @@ impl RouterLink {
     /// picked.
     pub fn ask_empty(&self, upstream: &str) {
         let mut state = self.shared.lock();
-        if state.is_draining(upstream)
-            || state.writer.table().pickable_upstreams().contains(upstream)
-        {
+        if state.is_draining(upstream) || state.writer.table().is_pickable(upstream) {
             return;
         }
         state.note_withdrawn(&BTreeSet::from([upstream.to_owned()]), &BTreeSet::new());
@@ -312,8 +310,7 @@ impl RouterLink {
     /// waited may be older than that.
     pub fn is_known_empty(&self, upstream: &str) -> bool {
         let state = self.shared.lock();
-        !state.is_awaited_empty(upstream)
-            && !state.writer.table().pickable_upstreams().contains(upstream)
+        !state.is_awaited_empty(upstream) && !state.writer.table().is_pickable(upstream)
     }
 
     /// The table as it was published last.

@@ -498,6 +498,12 @@ impl Table {
             .map(|upstream| upstream.id.clone())
             .collect()
     }
+
+    /// Whether requests may be sent to an upstream.
+    pub fn is_pickable(&self, upstream: &str) -> bool {
+        let mut all = self.groups.values().flat_map(Group::pickable);
+        all.any(|it| it.id == upstream)
+    }
 }
 
 impl Group {
