@@ -18,6 +18,23 @@ const USAGES: &str = "usages";
 const BUILD_SLOTS: &str = "build_slots";
 const UIDS: &str = "uids";
 
+/// Ports of an app.
+const PORTS_OF_APP: &str =
+    "SELECT port, app, run FROM ports WHERE app = ? AND released_at IS NULL ORDER BY port";
+/// A release that lies in the future is one from before a reboot: its rest is over. (`+` keeps the
+/// database from a walk over all ports of the range.)
+const PORT_OF_BEFORE: &str = "SELECT port FROM ports
+     WHERE released_at > ?3 AND +port BETWEEN ?1 AND ?2 ORDER BY released_at, port LIMIT 1";
+/// The port that has rested longest.
+const PORT_RESTED: &str = "SELECT port FROM ports
+     WHERE released_at <= ?3 AND +port BETWEEN ?1 AND ?2 ORDER BY released_at, port LIMIT 1";
+/// The highest port that anybody has or had.
+const HIGHEST_PORT: &str =
+    "SELECT port FROM ports WHERE port BETWEEN ? AND ? ORDER BY port DESC LIMIT 1";
+/// The highest user id that an app has.
+const HIGHEST_UID: &str =
+    "SELECT uid FROM uids WHERE uid BETWEEN ? AND ? ORDER BY uid DESC LIMIT 1";
+
 /// A leased port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
@@ -43,19 +60,23 @@ pub struct Usage {
 impl Reader<'_> {
     /// Ports in use, of one app or of all, lowest first.
     pub fn ports(&self, app: Option<&AppId>) -> Result<Vec<Port>, StoreError> {
-        self.rows(
-            PORTS,
-            "SELECT port, app, run FROM ports
-             WHERE released_at IS NULL AND (?1 IS NULL OR app = ?1) ORDER BY port",
-            [app.map(AppId::as_str)],
-            |row| {
-                Ok(Port {
-                    port: row.get(0)?,
-                    app: AppId(row.get(1)?),
-                    run: row.get(2)?,
-                })
-            },
-        )
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Port {
+                port: row.get(0)?,
+                app: AppId(row.get(1)?),
+                run: row.get(2)?,
+            })
+        };
+        // Two statements: one that serves both could use no index.
+        match app {
+            Some(app) => self.rows(PORTS, PORTS_OF_APP, [app.as_str()], read),
+            None => self.rows(
+                PORTS,
+                "SELECT port, app, run FROM ports WHERE released_at IS NULL ORDER BY port",
+                [],
+                read,
+            ),
+        }
     }
 
     /// The port that a run has.
@@ -96,8 +117,9 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Leases the lowest port of a range that is neither in use nor resting; the one that the run
-    /// has already, if it has one. `None` = all are taken.
+    /// Leases a port of a range that is neither in use nor resting: the one that has rested longest,
+    /// else one that nobody has had yet. The one that the run has already, if it has one. `None` =
+    /// all are taken.
     pub fn lease_port(
         &mut self,
         app: &AppId,
@@ -108,22 +130,20 @@ impl Tx<'_> {
         if let Some(port) = self.port_of(run)? {
             return Ok(Some(port));
         }
-        // A release that lies in the future is one from before a reboot: its rest is over.
-        let taken: Vec<u16> = self.column(
-            PORTS,
-            "SELECT port FROM ports WHERE port BETWEEN ?1 AND ?2 AND
-             (released_at IS NULL OR (released_at <= ?3 AND released_at > ?3 - ?4)) ORDER BY port",
-            (
-                range.start(),
-                range.end(),
-                to_signed(now.0),
-                to_signed(PORT_REST_MS),
-            ),
-        )?;
-        let Some(port) = lowest_free(
-            (*range.start()..=*range.end()).map(u32::from),
-            taken.into_iter().map(u32::from),
-        ) else {
+        let (first, last) = (*range.start(), *range.end());
+        let now = to_signed(now.0);
+        let free = match self.one::<u16>(PORTS, PORT_OF_BEFORE, (first, last, now))? {
+            Some(port) => Some(port),
+            None => {
+                let rested = now - to_signed(PORT_REST_MS);
+                self.one(PORTS, PORT_RESTED, (first, last, rested))?
+            }
+        };
+        let free = match free {
+            Some(port) => Some(port),
+            None => self.unused_port(first, last)?,
+        };
+        let Some(port) = free else {
             return Ok(None);
         };
         self.execute(
@@ -133,7 +153,24 @@ impl Tx<'_> {
              SET app = excluded.app, run = excluded.run, released_at = NULL",
             (port, app.as_str(), run),
         )?;
-        Ok(u16::try_from(port).ok())
+        Ok(Some(port))
+    }
+
+    /// A port of a range that nobody has had yet.
+    fn unused_port(&self, first: u16, last: u16) -> Result<Option<u16>, StoreError> {
+        // They are given out in their order: only of a range that was another before there may be
+        // some below the highest.
+        let highest: Option<u16> = self.one(PORTS, HIGHEST_PORT, (first, last))?;
+        match highest {
+            None => Ok((first <= last).then_some(first)),
+            Some(highest) if highest < last => Ok(Some(highest + 1)),
+            Some(_) => {
+                let sql = "SELECT port FROM ports WHERE port BETWEEN ? AND ? ORDER BY port";
+                let taken: Vec<u32> = self.column(PORTS, sql, (first, last))?;
+                let range = u32::from(first)..=u32::from(last);
+                Ok(lowest_free(range, taken.into_iter()).and_then(|port| u16::try_from(port).ok()))
+            }
+        }
     }
 
     /// Releases the ports of a run; they rest for [`PORT_REST_MS`].
@@ -204,8 +241,8 @@ impl Tx<'_> {
         .map(drop)
     }
 
-    /// Leases the lowest free user id of a range; the one that the app has already, if it lies in
-    /// the range. `None` = all are taken.
+    /// Leases a free user id of a range; the one that the app has already, if it lies in the range.
+    /// `None` = all are taken.
     pub fn lease_uid(
         &mut self,
         app: &AppId,
@@ -214,9 +251,19 @@ impl Tx<'_> {
         if let Some(uid) = self.uid(app)?.filter(|uid| range.contains(uid)) {
             return Ok(Some(uid));
         }
-        let sql = "SELECT uid FROM uids WHERE uid BETWEEN ? AND ? ORDER BY uid";
-        let taken: Vec<u32> = self.column(UIDS, sql, (range.start(), range.end()))?;
-        let Some(uid) = lowest_free(range, taken.into_iter()) else {
+        let (first, last) = (*range.start(), *range.end());
+        let highest: Option<u32> = self.one(UIDS, HIGHEST_UID, (first, last))?;
+        let free = match highest {
+            None => (first <= last).then_some(first),
+            Some(highest) if highest < last => Some(highest + 1),
+            // Only now is it worth a look at all that were given back.
+            Some(_) => {
+                let sql = "SELECT uid FROM uids WHERE uid BETWEEN ? AND ? ORDER BY uid";
+                let taken: Vec<u32> = self.column(UIDS, sql, (first, last))?;
+                lowest_free(range, taken.into_iter())
+            }
+        };
+        let Some(uid) = free else {
             return Ok(None);
         };
         self.execute(
@@ -259,7 +306,38 @@ fn to_signed(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::lowest_free;
+    use super::*;
+    use crate::sqlite::{Access, migrate, open};
+
+    #[test]
+    fn nothing_of_a_port_takes_a_look_at_all_ports() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("windlass.db");
+        let connection = open(&path, Access::Write, 0).unwrap();
+        migrate::migrate(&connection, &path).unwrap();
+        for (sql, count, index) in [
+            (PORTS_OF_APP, 1, "ports_app (app=?)"),
+            (PORT_OF_BEFORE, 3, "ports_released (released_at>?)"),
+            (PORT_RESTED, 3, "ports_released (released_at<?)"),
+            (
+                HIGHEST_PORT,
+                2,
+                "sqlite_autoindex_ports_1 (port>? AND port<?)",
+            ),
+            (HIGHEST_UID, 2, "uids_uid_unique (uid>? AND uid<?)"),
+        ] {
+            let mut explained = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap();
+            let values = vec![1; count];
+            let plan: Vec<String> = explained
+                .query_map(rusqlite::params_from_iter(values), |row| row.get(3))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert!(plan[0].contains(index), "{sql}: {plan:?}");
+        }
+    }
 
     #[test]
     fn the_lowest_free_number_fills_gaps() {

@@ -12,6 +12,7 @@ use crate::error::StoreError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_initial.sql"),
     include_str!("../migrations/sqlite/0002_app_hosts.sql"),
+    include_str!("../migrations/sqlite/0003_ports_released.sql"),
 ];
 
 /// Mark of our files (`WNDL`), so that no other program's database is ever changed.

@@ -8,6 +8,7 @@ use crate::backend::{Backend, Fixture, for_each_backend};
 
 for_each_backend! {
     ports_are_leased_lowest_first, ports_rest_after_use, a_reboot_ends_the_rest,
+    another_range_has_ports_of_its_own,
     usage_is_summed_per_organization, build_slots_are_limited, uids_are_unique,
 }
 
@@ -80,6 +81,26 @@ fn a_reboot_ends_the_rest(backend: Backend) {
         Some(7000),
         "uptime begins at 0 with each boot"
     );
+}
+
+fn another_range_has_ports_of_its_own(backend: Backend) {
+    let fixture = Fixture::new(backend);
+    let lease = |run: &str, range: std::ops::RangeInclusive<u16>| {
+        let run = run.to_owned();
+        fixture.write(move |tx| tx.lease_port(&"a1".into(), &run, range, Uptime(0)))
+    };
+    assert_eq!(lease("i1", 7002..=7003), Some(7002));
+    assert_eq!(lease("i2", 7000..=7003), Some(7003));
+    // What lies below was never given out, although the highest was.
+    assert_eq!(lease("i3", 7000..=7003), Some(7000));
+    assert_eq!(lease("i4", 7000..=7003), Some(7001));
+    assert_eq!(lease("i5", 7000..=7003), None);
+    assert_eq!(lease("i5", 8000..=8000), Some(8000));
+    // Ports that have rested outside of the range are nobody's here.
+    fixture.write(|tx| tx.release_ports("i5", Uptime(0)));
+    let now = Uptime(PORT_REST_MS + 1);
+    let again = fixture.write(move |tx| tx.lease_port(&"a1".into(), "i6", 7000..=7003, now));
+    assert_eq!(again, None);
 }
 
 fn usage_is_summed_per_organization(backend: Backend) {
