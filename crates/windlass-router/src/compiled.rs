@@ -2,7 +2,7 @@
 //! rules, shared states of instances. Immutable; workers swap whole tables.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -14,6 +14,7 @@ use crate::counters::{Registry, VersionCounters};
 use crate::proxy::files::StaticFiles;
 use crate::proxy::site::SiteFiles;
 use crate::schedule::Schedule;
+use crate::shards::Shards;
 use crate::table::{
     AnswerHeader, Change, HostRoutes, IngressAnswer, IngressRule, Pins, Position, RequestHeader,
     RouteRule, Split, Table, TargetKind, Upstream, Version,
@@ -24,8 +25,8 @@ use crate::upstream::UpstreamState;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Compiled {
     pub(crate) position: Position,
-    pub(crate) groups: HashMap<Arc<str>, Arc<CompiledGroup>>,
-    pub(crate) hosts: HashMap<Arc<str>, Arc<CompiledHost>>,
+    pub(crate) groups: Shards<CompiledGroup>,
+    pub(crate) hosts: Shards<CompiledHost>,
 }
 
 /// One group.
@@ -240,10 +241,10 @@ impl Compiler {
     /// States of all upstreams that the compiled table no longer picks. Call it
     /// when every worker has switched. Those in the table are unmarked.
     pub(crate) fn mark_withdrawn(&mut self, table: &Table) -> Vec<Arc<UpstreamState>> {
-        let pickable = table.pickable_upstreams();
+        let pickable = table.pickable_ids();
         let mut withdrawn = Vec::new();
         for (id, state) in &self.upstreams {
-            let is_withdrawn = !pickable.contains(id);
+            let is_withdrawn = !pickable.contains(id.as_str());
             if is_withdrawn {
                 withdrawn.push(Arc::clone(state));
             }
@@ -255,7 +256,7 @@ impl Compiler {
     /// Forgets withdrawn upstreams without any connection, unless the table
     /// still names them.
     pub(crate) fn forget_drained(&mut self, table: &Table) {
-        let named: BTreeSet<&str> = table
+        let named: HashSet<&str> = table
             .groups
             .values()
             .flat_map(|group| &group.versions)

@@ -40,6 +40,7 @@ mod proxy;
 mod published;
 mod run;
 mod schedule;
+mod shards;
 mod switcher;
 mod tls;
 mod upstream;

@@ -24,9 +24,11 @@ use crate::table_file::{Durability, TableFileError, TableWriter};
 
 mod connection;
 mod drain;
+mod pickable;
 mod tombstones;
 
 use drain::Draining;
+use pickable::{Pickable, Touched};
 use tombstones::Tombstones;
 
 /// Messages that may wait for one router; one that is slower is disconnected,
@@ -146,6 +148,7 @@ struct State {
     draining: BTreeMap<UpstreamId, Draining>,
     pending: BTreeSet<RouterEvent>,
     tombstones: Tombstones,
+    pickable: Pickable,
 }
 
 #[derive(Debug)]
@@ -182,6 +185,7 @@ impl RouterLink {
         let shared = Arc::new(Shared {
             table_path: table_path.to_owned(),
             state: Mutex::new(State {
+                pickable: Pickable::of(writer.table()),
                 writer,
                 connections: BTreeMap::new(),
                 next_connection: 0,
@@ -231,7 +235,7 @@ impl RouterLink {
         }
         let before = state.pickable_of(&changes);
         crash_point!("link-before-append");
-        let delta = state.writer.append(changes, Durability::Written)?;
+        let delta = state.append(changes)?;
         crash_point!("link-appended");
         for change in &delta.changes {
             state.tombstones.record(change);
@@ -298,7 +302,7 @@ impl RouterLink {
     /// picked.
     pub fn ask_empty(&self, upstream: &str) {
         let mut state = self.shared.lock();
-        if state.is_draining(upstream) || state.writer.table().is_pickable(upstream) {
+        if state.is_draining(upstream) || state.pickable.contains(upstream) {
             return;
         }
         state.note_withdrawn(&BTreeSet::from([upstream.to_owned()]), &BTreeSet::new());
@@ -310,7 +314,7 @@ impl RouterLink {
     /// waited may be older than that.
     pub fn is_known_empty(&self, upstream: &str) -> bool {
         let state = self.shared.lock();
-        !state.is_awaited_empty(upstream) && !state.writer.table().is_pickable(upstream)
+        !state.is_awaited_empty(upstream) && !state.pickable.contains(upstream)
     }
 
     /// The table as it was published last.
@@ -399,6 +403,16 @@ impl State {
 
     fn router(&self, name: &str) -> Option<&ConnectedRouter> {
         self.routers().find(|router| router.name == name)
+    }
+
+    /// Writes changes down as the next table.
+    fn append(&mut self, changes: Vec<Change>) -> Result<Delta, TableFileError> {
+        let touched = Touched::by(&changes);
+        self.pickable.before(self.writer.table(), &touched);
+        let appended = self.writer.append(changes, Durability::Written);
+        // Also of a table that has stayed as it was.
+        self.pickable.after(self.writer.table(), &touched);
+        appended
     }
 
     /// Sends to every router that has said hello. A router that does not keep

@@ -162,10 +162,11 @@ impl Switcher {
     /// Control asks about these: what is empty is told (again).
     pub(crate) fn ask(&mut self, upstreams: Vec<UpstreamId>) -> Vec<ToControl> {
         let position = self.position();
-        let pickable = usable(&self.table, &self.boot_id).pickable_upstreams();
+        let table = usable(&self.table, &self.boot_id);
+        let pickable = table.pickable_ids();
         let mut messages = Vec::new();
         for upstream in upstreams {
-            if pickable.contains(&upstream) {
+            if pickable.contains(upstream.as_str()) {
                 continue;
             }
             self.settled.remove(&upstream);

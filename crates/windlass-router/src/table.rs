@@ -4,7 +4,7 @@
 //! change of a field is a change of the protocol version
 //! ([`crate::protocol::VERSION`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -492,17 +492,16 @@ impl Table {
 
     /// Identities of all upstreams that requests may be sent to.
     pub fn pickable_upstreams(&self) -> BTreeSet<UpstreamId> {
+        self.pickable_ids().into_iter().map(str::to_owned).collect()
+    }
+
+    /// The same, without copies.
+    pub(crate) fn pickable_ids(&self) -> HashSet<&str> {
         self.groups
             .values()
             .flat_map(Group::pickable)
-            .map(|upstream| upstream.id.clone())
+            .map(|upstream| upstream.id.as_str())
             .collect()
-    }
-
-    /// Whether requests may be sent to an upstream.
-    pub fn is_pickable(&self, upstream: &str) -> bool {
-        let mut all = self.groups.values().flat_map(Group::pickable);
-        all.any(|it| it.id == upstream)
     }
 }
 

@@ -63,7 +63,7 @@ fn routed(groups: Vec<(&str, u32, Group)>) -> Arc<Compiled> {
 
 /// Picks and returns the name of the instance.
 fn pick(picker: &mut Picker, table: &Compiled, wish: Wish<'_>) -> String {
-    let rule = &table.hosts["h"].rules[0];
+    let rule = &table.hosts.get("h").unwrap().rules[0];
     match picker.pick(table, rule, wish, 0) {
         Choice::Instance(pick) => pick.upstream().id.to_string(),
         other => format!("{other:?}")
@@ -206,7 +206,7 @@ fn unreachable_instances_are_left_out_while_another_is_reachable() {
         1,
         group(vec![version("a", 5_000, 2), version("b", 5_000, 1)]),
     )]);
-    let versions = &table.groups["g"].versions;
+    let versions = &table.groups.get("g").unwrap().versions;
     versions[0].pickable()[0].rest(0);
     let mut picker = Picker::new(0);
     let counts = count(&mut picker, &table, 100);
@@ -250,7 +250,7 @@ fn a_failed_instance_is_not_picked_again_for_the_same_request() {
 fn a_picked_request_is_in_flight_at_once_and_names_its_generation() {
     let table = routed(vec![("g", 1, group(vec![version("a", 10_000, 1)]))]);
     let mut picker = Picker::new(0);
-    let rule = &table.hosts["h"].rules[0];
+    let rule = &table.hosts.get("h").unwrap().rules[0];
     let Choice::Instance(pick) = picker.pick(&table, rule, Wish::default(), 0) else {
         panic!("nothing picked")
     };
