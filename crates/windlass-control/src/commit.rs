@@ -10,7 +10,7 @@ use windlass_engine::event::Event;
 use windlass_engine::id::{AppId, CommitNumber, ComponentName, RevisionId};
 use windlass_engine::input::Input;
 use windlass_engine::plan::{Plan, Want, plan};
-use windlass_engine::records::{AppRecord, Organization};
+use windlass_engine::records::{AppRecord, Organization, Quota};
 use windlass_engine::time::Now;
 use windlass_engine::transition::{Ledgers, transition, usage};
 use windlass_store::{AppStateRow, NewEvent, Store, StoreError, Tx, Usage, WriteError};
@@ -284,7 +284,12 @@ fn ledgers(
     let quota = organization
         .map(|organization| organization.quota)
         .unwrap_or_default();
-    let used = tx.organization_usage(&record.organization)?;
+    // A sum over all apps of the organization: only where there is something to compare it with.
+    let used = if quota == Quota::default() {
+        Usage::default()
+    } else {
+        tx.organization_usage(&record.organization)?
+    };
     let running = tx.build_slots(BUILD_SLOTS)?.len();
     Ok(Ledgers {
         memory_mb_left: quota

@@ -6,10 +6,11 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use windlass_engine::app::{AppState, RunState};
 use windlass_engine::build::BuildOutcome;
-use windlass_engine::id::{AppId, BuildId};
+use windlass_engine::id::{AppId, BuildId, CommitNumber};
 use windlass_engine::input::{Input, Observation};
 use windlass_engine::instance::{ExitReason, RunExit};
 use windlass_engine::time::Uptime;
+use windlass_engine::transition::{Ledgers, transition};
 use windlass_router::RouterEvent;
 use windlass_runtime as runtime;
 use windlass_store::Tx;
@@ -276,6 +277,12 @@ impl Control {
                 run: *run,
                 routable,
             };
+            // Told again by each resync: what is known already takes no turn in the writer.
+            if let Some(state) = self.state(app)?
+                && is_known(&state, &seen)
+            {
+                return Ok(());
+            }
             self.commit(app, Input::Observe(seen)).await?;
         }
         Ok(())
@@ -389,6 +396,15 @@ impl Control {
         self.wake_waiting_builds().await;
         Ok(())
     }
+}
+
+/// Whether an observation says nothing that a state does not say: the engine itself decides, with
+/// nothing that is short.
+pub(crate) fn is_known(state: &AppState, seen: &Observation) -> bool {
+    let now = clock::now(CommitNumber(0));
+    let input = Input::Observe(seen.clone());
+    let folded = transition(state, &input, now, &Ledgers::default());
+    folded.is_ok_and(|folded| !folded.changed)
 }
 
 fn release_port(run: String) -> impl FnOnce(&mut Tx<'_>, &Committed) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tokio::sync::mpsc::Receiver;
+use windlass_engine::app::AppState;
 use windlass_engine::id::AppId;
 use windlass_engine::input::Observation;
 use windlass_router::RouterEvent;
@@ -14,7 +15,7 @@ use crate::commit::write;
 use crate::control::Control;
 use crate::crash_point::crash_point;
 use crate::error::Error;
-use crate::observe::to_exit;
+use crate::observe::{is_known, to_exit};
 use crate::run_name::RunName;
 
 /// Boot in which control last ran; another one means that nothing of before runs.
@@ -23,6 +24,9 @@ const BOOT_KEY: &str = "boot_id";
 pub(crate) const DOWN_KEY: &str = "stopped_all";
 /// How often everything is looked at anew without a hint, seconds: the net below lost hints.
 const RESYNC_SECS: u64 = 30;
+
+/// Apps that are woken before others have their turn.
+const WAKE_TURN: usize = 32;
 
 impl Control {
     /// Adopts what runs and begins to observe.
@@ -34,12 +38,10 @@ impl Control {
     ) -> Result<(), Error> {
         let runs = self.driver().observe().await;
         let fresh = self.is_fresh_boot(boot_id)?;
-        let apps: Vec<AppId> = self
-            .all_states()?
-            .into_iter()
-            .map(|state| state.app)
-            .collect();
-        for status in &runs {
+        let known = self.all_states()?;
+        let news: Vec<&RunStatus> = runs.iter().filter(|run| is_news(&known, run)).collect();
+        let apps: Vec<AppId> = known.into_iter().map(|state| state.app).collect();
+        for status in news {
             self.take_in_status(status, fresh).await;
         }
         if fresh {
@@ -89,9 +91,9 @@ impl Control {
                 });
             }
         }
-        for app in &apps {
-            self.wake(app);
-        }
+        // Thousands of looks take their time; the API need not wait for them.
+        let control = self.clone();
+        tokio::spawn(async move { control.wake_all(&apps).await });
         // A slot may have become free in the last moment of the last control.
         self.wake_waiting_builds().await;
         Ok(())
@@ -239,7 +241,7 @@ impl Control {
             tokio::time::sleep(std::time::Duration::from_secs(RESYNC_SECS)).await;
             self.driver().resync().await;
             self.publish_missed_hosts();
-            self.wake_active();
+            self.wake_active().await;
             self.wake_waiting_builds().await;
             self.end_return();
             // A disk that has failed under somebody else's commit is noticed here.
@@ -253,7 +255,17 @@ impl Control {
         pending.is_returning = pending.is_returning && !pending.starting.is_empty();
     }
 
-    fn wake_active(&self) {
+    /// Wakes many apps in turns, so that who asks meanwhile is not behind all of them.
+    async fn wake_all(&self, apps: &[AppId]) {
+        for some in apps.chunks(WAKE_TURN) {
+            for app in some {
+                self.wake(app);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn wake_active(&self) {
         const PAGE: u32 = 500;
         let mut after: Option<AppId> = None;
         loop {
@@ -263,9 +275,8 @@ impl Control {
             let Ok(rows) = rows else { return };
             let Some(last) = rows.last() else { return };
             after = Some(last.app.clone());
-            for row in &rows {
-                self.wake(&row.app);
-            }
+            let apps: Vec<AppId> = rows.into_iter().map(|row| row.app).collect();
+            self.wake_all(&apps).await;
         }
     }
 
@@ -310,4 +321,22 @@ impl Control {
             .filter(|status| !matches!(status.phase, RunPhase::Ended | RunPhase::Lost))
             .count()
     }
+}
+
+/// Whether what a run's own files say is more than that it runs as the state of its app has it. Of
+/// thousands of runs nearly all have just gone on. The states are in the order of their ids.
+fn is_news(known: &[AppState], status: &RunStatus) -> bool {
+    if status.phase != RunPhase::Running {
+        return true;
+    }
+    let Ok(RunName::Instance { app, instance, run }) = status.run.parse() else {
+        return true;
+    };
+    let state = known.binary_search_by(|state| state.app.cmp(&app));
+    let seen = Observation::InstanceRunning {
+        instance,
+        run,
+        routable: status.routable,
+    };
+    state.map_or(true, |place| !is_known(&known[place], &seen))
 }

@@ -14,17 +14,19 @@ impl Control {
         let mut states = Vec::new();
         let mut after: Option<AppId> = None;
         loop {
-            let apps: Vec<AppId> = self
-                .store()
-                .read(|reader| Ok::<_, Error>(reader.apps_with_state(after.as_ref(), PAGE)?))?;
-            let Some(last) = apps.last().cloned() else {
+            // One snapshot a page: a read of its own for each app would cost more than the app does.
+            let last = self.store().read(|reader| {
+                let apps = reader.apps_with_state(after.as_ref(), PAGE)?;
+                for app in &apps {
+                    if let Some(row) = reader.app_state(app)? {
+                        states.push(read_state(&row)?);
+                    }
+                }
+                Ok::<_, Error>(apps.last().cloned())
+            })?;
+            let Some(last) = last else {
                 return Ok(states);
             };
-            for app in &apps {
-                if let Some(state) = self.state(app)? {
-                    states.push(state);
-                }
-            }
             after = Some(last);
         }
     }

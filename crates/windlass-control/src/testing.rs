@@ -5,7 +5,7 @@
 
 mod git_server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,8 +40,31 @@ pub struct TestDriver {
 #[derive(Debug)]
 struct Runs {
     known: BTreeMap<String, RunStatus>,
+    /// Names of the runs of each app.
+    by_app: BTreeMap<String, BTreeSet<String>>,
     generations: BTreeMap<String, u64>,
     healthy: bool,
+}
+
+impl Runs {
+    fn insert(&mut self, status: RunStatus) {
+        let of_app = self.by_app.entry(status.app.clone()).or_default();
+        of_app.insert(status.run.clone());
+        self.known.insert(status.run.clone(), status);
+    }
+
+    fn remove(&mut self, run: &str) {
+        if let Some(status) = self.known.remove(run)
+            && let Some(of_app) = self.by_app.get_mut(&status.app)
+        {
+            of_app.remove(run);
+        }
+    }
+
+    fn of_app(&self, app: &str) -> impl Iterator<Item = &RunStatus> {
+        let names = self.by_app.get(app).into_iter().flatten();
+        names.filter_map(|run| self.known.get(run))
+    }
 }
 
 impl TestDriver {
@@ -55,6 +78,7 @@ impl TestDriver {
     pub fn telling(observations: mpsc::Sender<Observation>) -> Self {
         let runs = Runs {
             known: BTreeMap::new(),
+            by_app: BTreeMap::new(),
             generations: BTreeMap::new(),
             healthy: true,
         };
@@ -71,7 +95,7 @@ impl TestDriver {
 
     /// Makes it know a run from before.
     pub fn adopt(&self, status: RunStatus) {
-        self.lock().known.insert(status.run.clone(), status);
+        self.lock().insert(status);
     }
 
     /// Whether it knows a run, ended or not.
@@ -161,7 +185,7 @@ impl TestDriver {
                 log_number: spec.log_number,
                 exit: None,
             };
-            runs.known.insert(spec.run.clone(), status);
+            runs.insert(status);
             healthy
         };
         self.tell(Observation::Started {
@@ -208,9 +232,7 @@ impl Driver for TestDriver {
             }
             let stop: Vec<String> = {
                 let runs = self.lock();
-                runs.known
-                    .values()
-                    .filter(|status| status.app == desired.app)
+                runs.of_app(&desired.app)
                     .map(|status| status.run.clone())
                     .filter(|run| {
                         !desired.keep.contains(run)
@@ -239,8 +261,7 @@ impl Driver for TestDriver {
     fn observe_app<'a>(&'a self, app: &'a str) -> BoxFuture<'a, Vec<RunStatus>> {
         Box::pin(async move {
             let runs = self.lock();
-            let of_app = runs.known.values().filter(|status| status.app == app);
-            of_app.cloned().collect()
+            runs.of_app(app).cloned().collect()
         })
     }
 
@@ -270,7 +291,7 @@ impl Driver for TestDriver {
 
     fn forget<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Result<(), DriverError>> {
         Box::pin(async move {
-            self.lock().known.remove(run);
+            self.lock().remove(run);
             Ok(())
         })
     }
