@@ -322,6 +322,19 @@ impl RouterLink {
         self.shared.lock().writer.table().clone()
     }
 
+    /// Names of the groups of that table which begin with `prefix`: a copy of the whole table for
+    /// those of one app would be one of those of all apps.
+    pub fn groups_below(&self, prefix: &str) -> Vec<GroupId> {
+        let state = self.shared.lock();
+        let groups = &state.writer.table().groups;
+        groups
+            .range(prefix.to_owned()..)
+            .map(|(group, _)| group)
+            .take_while(|group| group.starts_with(prefix))
+            .cloned()
+            .collect()
+    }
+
     /// Position of the table that was published last.
     pub fn position(&self) -> Position {
         self.shared.lock().writer.table().position()

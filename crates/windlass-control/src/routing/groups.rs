@@ -88,7 +88,12 @@ impl Control {
         plan: &Plan,
         versions: Versions<'_>,
     ) -> Result<Vec<Change>, Error> {
-        let ports = self.ports_of(&state.app)?;
+        // What routes nowhere needs no look at its ports.
+        let ports = if plan.routes.is_empty() && plan.published.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.ports_of(&state.app)?
+        };
         let generation = state.plan_generation.0;
         let whole_app = group_of(&state.app, &ComponentName::from(WHOLE_APP));
         if state.run == RunState::Deleted {
@@ -165,11 +170,9 @@ impl Control {
                 .collect(),
             Versions::All => {
                 let live: BTreeSet<GroupId> = plan.published.keys().map(name).collect();
-                let own = format!("{}/", state.app);
-                let groups = self.routes().table().groups.into_keys();
-                groups
-                    .filter(|group| group.starts_with(&own) && group.contains('@'))
-                    .filter(|group| !live.contains(group))
+                let own = self.routes().groups_below(&format!("{}/", state.app));
+                own.into_iter()
+                    .filter(|group| group.contains('@') && !live.contains(group))
                     .collect()
             }
         }
