@@ -28,7 +28,7 @@ use windlass_engine::input::{DeployCommand, IfStopped};
 use windlass_engine::records::{Artifact, ArtifactState, Dialect, Metadata, Stamps};
 use windlass_engine::release::ReleaseState;
 use windlass_engine::strategy::Strategy;
-use windlass_store::{OpenOptions, Store};
+use windlass_store::{Hint, OpenOptions, Store};
 
 use crate::double;
 
@@ -260,10 +260,15 @@ impl Seeder {
         let mut hints = self.control.store().hints();
         let wait = async {
             loop {
-                match self.control.state(app).map_err(refused)? {
-                    Some(state) if is(&state) => return Ok(()),
-                    _ => hints.next().await,
-                };
+                if let Some(state) = self.control.state(app).map_err(refused)?
+                    && is(&state)
+                {
+                    return Ok(());
+                }
+                // Of thousands of commits only those of the app are worth a look.
+                while let Some(Hint::Touched { apps, .. }) = hints.next().await
+                    && !apps.contains(app)
+                {}
             }
         };
         tokio::time::timeout(windlass::demo::WAIT_LIMIT, wait)

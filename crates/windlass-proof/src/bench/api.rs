@@ -24,7 +24,7 @@ const DEPLOYMENTS: u64 = 100_000;
 const CHUNK: u64 = 1_000;
 const CLIENTS: [usize; 2] = [1, 32];
 /// Most deployments that one measurement creates: each takes a port, which then rests for a minute,
-/// and a Windlass on automatic ports has 2,000.
+/// and a Windlass on automatic ports has 399.
 const CREATES: usize = 128;
 /// How long a measurement takes.
 const SPAN: Duration = Duration::from_secs(1);

@@ -18,8 +18,8 @@ use crate::seed::{self, Crowd};
 const BENCH: &str = "cancel";
 /// Active deployments of other apps.
 const OTHERS: [usize; 4] = [1, 100, 1_000, 10_000];
-/// Cancels in a round.
-const CANCELS: usize = 20;
+/// Cancels in a round: each needs a canary of its own, which takes half a second to come and go.
+const CANCELS: usize = 10;
 
 struct Sample {
     reply: Vec<f64>,

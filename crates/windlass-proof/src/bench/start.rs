@@ -17,6 +17,9 @@ use crate::programs;
 use crate::rig::Rig;
 
 const BENCH: &str = "start";
+/// Pause between two attempts to be served, ours and bare: without any, who asks would take the
+/// processor from what is measured.
+const ATTEMPT: Duration = Duration::from_micros(200);
 /// Starts in a round.
 const STARTS: usize = 10;
 
@@ -77,7 +80,7 @@ pub(super) fn measure(rounds: usize) -> Result<Vec<Figure>, Failure> {
     ])
 }
 
-/// Asks through the router, again at once when there is nobody, until the app answers.
+/// Asks through the router, again in a moment when there is nobody, until the app answers.
 fn ask_until_served(router: SocketAddr, app: &App) -> std::thread::JoinHandle<Option<Instant>> {
     let host = app.host.clone();
     std::thread::spawn(move || {
@@ -86,6 +89,7 @@ fn ask_until_served(router: SocketAddr, app: &App) -> std::thread::JoinHandle<Op
             if let Some(at) = first_byte(router, &host) {
                 return Some(at);
             }
+            std::thread::sleep(ATTEMPT);
         }
         None
     })
@@ -127,6 +131,7 @@ fn started_bare(example: &Path) -> Result<f64, Failure> {
         if begun.elapsed() > WAIT_LIMIT {
             break None;
         }
+        std::thread::sleep(ATTEMPT);
     };
     let _ = child.kill();
     let _ = child.wait();

@@ -337,7 +337,7 @@ impl Name {
             ),
             Self::InstancePortCount => row(
                 "instance_port_count",
-                "how many ports instances may use; one rests for a minute after its use",
+                "how many ports instances may use, one rests for a minute after its use; a free block has 399",
                 "ports",
                 "10000",
                 Limit::Number {
