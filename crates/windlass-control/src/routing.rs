@@ -100,9 +100,10 @@ impl Control {
     /// Replaces the whole table by what apps and routes say: the first thing after a start.
     pub(crate) fn publish_everything(&self, states: &[AppState]) -> Result<Position, Error> {
         let mut table = Table::default();
+        let ports = self.ports_by_run(None)?;
         for state in states {
             let plan = plan(state, clock::now(CommitNumber(0)));
-            for change in self.group_changes(state, &plan, Versions::All)? {
+            for change in self.group_changes_at(state, &plan, Versions::All, &ports)? {
                 if let Change::PutGroup { group, value } = change {
                     table.groups.insert(group, value);
                 }

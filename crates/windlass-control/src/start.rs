@@ -40,7 +40,8 @@ impl Control {
         let fresh = self.is_fresh_boot(boot_id)?;
         let known = self.all_states()?;
         let news: Vec<&RunStatus> = runs.iter().filter(|run| is_news(&known, run)).collect();
-        let apps: Vec<AppId> = known.into_iter().map(|state| state.app).collect();
+        let apps: Vec<AppId> = known.iter().map(|state| state.app.clone()).collect();
+        let is_as_known = news.is_empty() && !fresh;
         for status in news {
             self.take_in_status(status, fresh).await;
         }
@@ -54,7 +55,12 @@ impl Control {
         self.release_stray_ports().await?;
         self.stop_strangers(&runs, &apps).await;
         self.pending().is_returning = fresh;
-        let states = self.all_states()?;
+        // Nobody else writes yet: what no news has changed need not be read again.
+        let states = if is_as_known {
+            known
+        } else {
+            self.all_states()?
+        };
         for state in &states {
             // One app whose files are damaged must not keep all others from serving.
             if let Err(error) = self.unpack_files_of(state).await {

@@ -92,8 +92,22 @@ impl Control {
         let ports = if plan.routes.is_empty() && plan.published.is_empty() {
             BTreeMap::new()
         } else {
-            self.ports_of(&state.app)?
+            self.ports_by_run(Some(&state.app))?
         };
+        self.group_changes_at(state, plan, versions, &ports)
+    }
+
+    /// The same with the ports of its runs at hand.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when its files can't be read.
+    pub(super) fn group_changes_at(
+        &self,
+        state: &AppState,
+        plan: &Plan,
+        versions: Versions<'_>,
+        ports: &BTreeMap<String, u16>,
+    ) -> Result<Vec<Change>, Error> {
         let generation = state.plan_generation.0;
         let whole_app = group_of(&state.app, &ComponentName::from(WHOLE_APP));
         if state.run == RunState::Deleted {
@@ -115,7 +129,7 @@ impl Control {
                 group: group_of(&state.app, component),
                 value: Group {
                     pins,
-                    ..self.group(state, plan, component, versions, &ports)?
+                    ..self.group(state, plan, component, versions, ports)?
                 },
             });
         }
@@ -134,7 +148,7 @@ impl Control {
             };
             changes.push(Change::PutGroup {
                 group: group_of_version(&state.app, component, revision),
-                value: self.group(state, plan, component, &[only], &ports)?,
+                value: self.group(state, plan, component, &[only], ports)?,
             });
         }
         let gone = self.gone_versions(state, plan, versions);
@@ -279,10 +293,11 @@ impl Control {
             .map(Box::new))
     }
 
-    fn ports_of(&self, app: &AppId) -> Result<BTreeMap<String, u16>, Error> {
+    /// Ports by run, of one app or of all.
+    pub(super) fn ports_by_run(&self, app: Option<&AppId>) -> Result<BTreeMap<String, u16>, Error> {
         self.store().read(|reader| {
             Ok(reader
-                .ports(Some(app))?
+                .ports(app)?
                 .into_iter()
                 .map(|port| (port.run, port.port))
                 .collect())
