@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use windlass::demo::Failure;
 
-/// What the newest migration adds, undone; its rows are kept aside.
+/// What the migrations after the first add, undone; its rows are kept aside.
 const BACK: &str = "
     BEGIN IMMEDIATE;
+    DROP INDEX ports_released;
     CREATE TABLE kept_app_hosts AS SELECT * FROM app_hosts;
     DROP TABLE app_hosts;
     PRAGMA user_version = 1;
