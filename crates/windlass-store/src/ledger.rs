@@ -132,17 +132,14 @@ impl Tx<'_> {
         }
         let (first, last) = (*range.start(), *range.end());
         let now = to_signed(now.0);
-        let free = match self.one::<u16>(PORTS, PORT_OF_BEFORE, (first, last, now))? {
-            Some(port) => Some(port),
-            None => {
-                let rested = now - to_signed(PORT_REST_MS);
-                self.one(PORTS, PORT_RESTED, (first, last, rested))?
-            }
-        };
-        let free = match free {
-            Some(port) => Some(port),
-            None => self.unused_port(first, last)?,
-        };
+        let rested = now - to_signed(PORT_REST_MS);
+        let mut free: Option<u16> = self.one(PORTS, PORT_OF_BEFORE, (first, last, now))?;
+        if free.is_none() {
+            free = self.one(PORTS, PORT_RESTED, (first, last, rested))?;
+        }
+        if free.is_none() {
+            free = self.unused_port(first, last)?;
+        }
         let Some(port) = free else {
             return Ok(None);
         };
