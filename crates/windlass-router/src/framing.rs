@@ -5,12 +5,18 @@
 //! before anything is forwarded: the parser behind is more lenient (it takes
 //! bare line feeds, and a length beside a transfer coding).
 
+pub(crate) mod request_line;
+
+use request_line::{is_method, is_target};
+
 /// Longest line of a chunk's size with its extensions, in bytes.
 const CHUNK_LINE_LIMIT_BYTES: usize = 4 * 1024;
 /// Trailers after the last chunk, in bytes.
 const TRAILER_LIMIT_BYTES: usize = 8 * 1024;
-/// Digits of a chunk size: 60 bits.
+/// Digits of a chunk size, leading zeros included.
 const CHUNK_DIGITS: usize = 15;
+/// No chunk has as many bytes: with more, some servers fear for their counters.
+const CHUNK_LIMIT_BYTES: u64 = 1 << 59;
 /// Digits of a length: below 2^63.
 const LENGTH_DIGITS: usize = 18;
 
@@ -127,20 +133,23 @@ fn check_request_line(line: &[u8], limits: HeadLimits) -> Result<bool, Refusal> 
     else {
         return Err(Refusal::RequestLine);
     };
-    if method.is_empty() || !method.iter().copied().all(is_token) {
+    if !is_method(method) {
         return Err(Refusal::RequestLine);
     }
     if target.len() > limits.uri_bytes {
         return Err(Refusal::UriTooLong);
     }
-    if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
-        return Err(Refusal::RequestLine);
-    }
-    match version {
-        b"HTTP/1.1" => Ok(true),
-        b"HTTP/1.0" => Ok(false),
-        _ if version.starts_with(b"HTTP/") => Err(Refusal::HttpVersion),
-        _ => Err(Refusal::RequestLine),
+    let is_11 = match version {
+        b"HTTP/1.1" => true,
+        b"HTTP/1.0" => false,
+        _ if version.starts_with(b"HTTP/") => return Err(Refusal::HttpVersion),
+        _ => return Err(Refusal::RequestLine),
+    };
+    // The proxy has an answer of its own to who asks for a tunnel.
+    if method == b"CONNECT" || is_target(target) {
+        Ok(is_11)
+    } else {
+        Err(Refusal::RequestLine)
     }
 }
 
@@ -152,7 +161,21 @@ struct Seen {
     hosts: usize,
     connection_upgrade: bool,
     upgrade: bool,
+    /// A bit for each of [`ONCE`].
+    once: u8,
 }
+
+/// Headers of which two would be two different requests: which of them counts is anybody's choice.
+const ONCE: [&[u8]; 8] = [
+    b"authorization",
+    b"content-range",
+    b"expect",
+    b"if-match",
+    b"if-modified-since",
+    b"if-none-match",
+    b"if-range",
+    b"if-unmodified-since",
+];
 
 impl Seen {
     fn take_in(&mut self, line: &[u8]) -> Result<(), Refusal> {
@@ -160,7 +183,9 @@ impl Seen {
             .iter()
             .position(|byte| *byte == b':')
             .ok_or(Refusal::HeaderLine)?;
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        let (name, raw) = (&line[..colon], &line[colon + 1..]);
+        // No other white space is a part of the grammar: a form feed is a control character.
+        let value = trimmed(raw, |byte| matches!(byte, b' ' | b'\t'));
         // A line that begins with white space continues the one before: that is
         // no token either.
         if name.is_empty() || !name.iter().copied().all(is_token) {
@@ -176,18 +201,18 @@ impl Seen {
             return Err(Refusal::HeaderLine);
         }
         if name.eq_ignore_ascii_case(b"content-length") {
-            let length = parse_length(value).ok_or(Refusal::Framing)?;
+            let length = parse_length(plain(raw)).ok_or(Refusal::Framing)?;
             if self.length.replace(length).is_some() {
                 return Err(Refusal::Framing);
             }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+            if self.chunked || !plain(raw).eq_ignore_ascii_case(b"chunked") {
                 return Err(Refusal::Framing);
             }
             self.chunked = true;
         } else if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
-            if !is_host(value) {
+            if !is_host(plain(raw)) {
                 return Err(Refusal::Host);
             }
         } else if name.eq_ignore_ascii_case(b"connection") {
@@ -198,6 +223,19 @@ impl Seen {
             && !value.eq_ignore_ascii_case(b"100-continue")
         {
             return Err(Refusal::Expectation);
+        }
+        self.once(name)
+    }
+
+    /// Notes a header that may stand only once.
+    fn once(&mut self, name: &[u8]) -> Result<(), Refusal> {
+        let known = ONCE.iter().position(|once| name.eq_ignore_ascii_case(once));
+        if let Some(number) = known {
+            let bit = 1 << number;
+            if self.once & bit != 0 {
+                return Err(Refusal::HeaderLine);
+            }
+            self.once |= bit;
         }
         Ok(())
     }
@@ -223,6 +261,25 @@ impl Seen {
     }
 }
 
+fn trimmed(mut text: &[u8], is_blank: impl Fn(u8) -> bool) -> &[u8] {
+    while let [first, rest @ ..] = text
+        && is_blank(*first)
+    {
+        text = rest;
+    }
+    while let [rest @ .., last] = text
+        && is_blank(*last)
+    {
+        text = rest;
+    }
+    text
+}
+
+/// A value that decides where a request ends: a tab before it is a part of it for some.
+fn plain(raw: &[u8]) -> &[u8] {
+    trimmed(raw, |byte| byte == b' ')
+}
+
 fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > LENGTH_DIGITS || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -236,10 +293,13 @@ pub(crate) fn has_token(list: &[u8], token: &[u8]) -> bool {
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(token))
 }
 
-/// Characters of a host with an optional port, in whatever order: a name that
-/// cannot be in the table is answered as unknown later.
+/// Characters of a host with an optional port: a name that cannot be in the
+/// table is answered as unknown later. No label but the last is empty.
 fn is_host(value: &[u8]) -> bool {
-    !value.is_empty()
+    let name = value.split(|byte| *byte == b':').next().unwrap_or_default();
+    !name.is_empty()
+        && name != b"."
+        && !value.windows(2).any(|pair| pair == b"..")
         && value.iter().all(|byte| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')
         })
@@ -339,9 +399,13 @@ impl ChunkPlace {
                     return Err(Refusal::Framing);
                 }
                 let value = char::from(digit).to_digit(16).unwrap_or(0);
+                let size = size * 16 + u64::from(value);
+                if size >= CHUNK_LIMIT_BYTES {
+                    return Err(Refusal::Framing);
+                }
                 Self::Size {
                     digits: digits + 1,
-                    size: size * 16 + u64::from(value),
+                    size,
                 }
             }
             (Self::Size { digits: 1.., size } | Self::Extension { size, .. }, b'\r') => {

@@ -81,6 +81,8 @@ pub(crate) struct Guard<S> {
     cleared: usize,
     /// Bytes of the buffer that hold no end of a head.
     scanned: usize,
+    /// Bytes of empty lines before the next head.
+    blank_bytes: usize,
     head_since: Option<Instant>,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -112,6 +114,7 @@ impl<S> Guard<S> {
             buffer: BytesMut::new(),
             cleared: 0,
             scanned: 0,
+            blank_bytes: 0,
             head_since: None,
             read_timer: None,
             write_timer: None,
@@ -159,10 +162,12 @@ impl<S> Guard<S> {
     }
 
     fn advance_head(&mut self) -> bool {
-        let mut blank = 0;
-        while self.scanned == 0 && self.buffer.starts_with(b"\r\n") && blank < BLANK_LIMIT_BYTES {
+        while self.scanned == 0
+            && self.buffer.starts_with(b"\r\n")
+            && self.blank_bytes < BLANK_LIMIT_BYTES
+        {
             self.buffer.advance(2);
-            blank += 2;
+            self.blank_bytes += 2;
         }
         // A lone carriage return may be the start of such an empty line.
         if self.buffer.is_empty() || &self.buffer[..] == b"\r" {
@@ -181,6 +186,7 @@ impl<S> Guard<S> {
         };
         self.head_since = None;
         self.scanned = 0;
+        self.blank_bytes = 0;
         match verdict {
             Ok((end, head)) => {
                 self.cleared = end;

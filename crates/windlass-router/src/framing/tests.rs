@@ -53,6 +53,8 @@ fn ambiguous_framing_is_refused() {
         "Content-Length: 0x5\r\n",
         "Content-Length: 5 5\r\n",
         "Content-Length:\r\n",
+        "Content-Length:\t5\r\n",
+        "Transfer-Encoding:\tchunked\r\n",
         "Content-Length: 99999999999999999999\r\n",
         "Transfer-Encoding: gzip\r\n",
         "Transfer-Encoding: gzip, chunked\r\n",
@@ -80,6 +82,12 @@ fn malformed_lines_are_refused() {
         "X\r\n",
         ": a\r\n",
         "X: a\u{1}b\r\n",
+        "X: \u{c}a\r\n",
+        "Transfer-Encoding: \u{c}chunked\r\n",
+        "Content-Length: 5\u{c}\r\n",
+        "Expect: 100-continue\r\nExpect: 100-continue\r\n",
+        "Authorization: a\r\nX: b\r\nauthorization: c\r\n",
+        "If-Range: a\r\nIf-Range: a\r\n",
     ] {
         assert_eq!(
             with_headers(headers),
@@ -102,10 +110,14 @@ fn malformed_lines_are_refused() {
         check("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
         Err(Refusal::Host)
     );
-    assert_eq!(
-        check("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n"),
-        Err(Refusal::Host)
-    );
+    for host in ["a@b", "\ta", ".", "..", "a..b", ":80", ".:80", "a/b"] {
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(check(&head), Err(Refusal::Host), "{host}");
+    }
+    for host in ["a", "a.", ".a", "a:80", "[::1]:80", "a_b"] {
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert!(check(&head).is_ok(), "{host}");
+    }
     assert_eq!(
         with_headers("Expect: 200-ok\r\n"),
         Err(Refusal::Expectation)
@@ -120,6 +132,10 @@ fn malformed_request_lines_are_refused() {
         "GET /",
         "GET\t/ HTTP/1.1",
         "G(T / HTTP/1.1",
+        "get / HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+        "GET /%zz HTTP/1.1",
+        "GET /../x HTTP/1.1",
     ] {
         let head = format!("{line}\r\nHost: h\r\n\r\n");
         assert_eq!(check(&head), Err(Refusal::RequestLine), "{line:?}");
@@ -205,6 +221,7 @@ fn ambiguous_chunks_are_refused() {
         b" 5\r\nhello\r\n",
         b"5;a\nhello\r\n",
         b"1000000000000000\r\n",
+        b"800000000000000\r\n",
         b"0\r\nX: a\n\r\n",
         b"0\r\n\n",
     ] {

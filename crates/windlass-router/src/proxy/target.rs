@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 
 use super::answer::Answer;
 use crate::framing::Refusal;
+use crate::framing::request_line::{is_method, is_path};
 use crate::matching::Asked;
 use crate::worker::Worker;
 
@@ -27,12 +28,19 @@ pub(super) fn admit(worker: &Worker, request: &Request<Incoming>) -> Result<Targ
     {
         return Err(Answer::Refused(refusal));
     }
-    if request.method() == Method::CONNECT {
+    // A tunnel is nobody's here, and what an instance was sent is not told by echo.
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Answer::MethodNotAllowed);
     }
     let limits = &worker.shared.limits;
     let path = request.uri().path_and_query().cloned();
     let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let sound = is_method(request.method().as_str().as_bytes())
+        && path.as_str().starts_with('/')
+        && is_path(path.as_str().as_bytes());
+    if !sound {
+        return Err(Answer::Refused(Refusal::RequestLine));
+    }
     if path.as_str().len() > limits.uri_bytes {
         return Err(Answer::Refused(Refusal::UriTooLong));
     }

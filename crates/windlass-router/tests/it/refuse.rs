@@ -70,6 +70,10 @@ fn ambiguous_requests_never_reach_an_instance() {
             "CONNECT app.test:80 HTTP/1.1\r\nHost: app.test:80\r\n\r\n",
             "method_not_allowed",
         ),
+        (
+            "TRACE / HTTP/1.1\r\nHost: app.test\r\n\r\n",
+            "method_not_allowed",
+        ),
     ];
     for (request, error) in whole {
         let mut client = Client::connect(world.http);

@@ -144,12 +144,16 @@ fn files_follow_the_routes_of_the_site() {
     );
     assert_eq!(client.get(HOST, "/teapot").status, 418);
     for outside in [
-        "/../config.json",
-        "/%2e%2e/config.json",
+        "/x/../config.json",
+        "/x/%2e%2e/config.json",
         "/config.json",
         "/secret.txt",
     ] {
         assert_eq!(client.get(HOST, outside).status, 404, "{outside}");
+    }
+    for above in ["/../config.json", "/%2e%2e/config.json"] {
+        let refused = Client::connect(world.http).get(HOST, above);
+        assert_eq!(refused.error(), "malformed_request_line", "{above}");
     }
     client.send(format!(
         "POST /about HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n\r\n"
