@@ -1,17 +1,19 @@
 //! YAML in and out. Inside, a manifest is JSON.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 use crate::error::ApiError;
 
 /// Reads one document.
-pub(super) fn read(bytes: &[u8]) -> Result<Value, ApiError> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Value, ApiError> {
     let text = std::str::from_utf8(bytes).map_err(|_| ApiError::parse_error())?;
     serde_saphyr::from_str(text).map_err(|_| ApiError::parse_error())
 }
 
 /// Writes a value in block style.
-pub(super) fn write(value: &Value) -> String {
+pub(crate) fn write(value: &Value) -> String {
     let mut text = String::from("---\n");
     match value {
         Value::Object(map) if !map.is_empty() => block(value, 0, false, &mut text),
@@ -80,8 +82,26 @@ fn block(value: &Value, indent: usize, mut is_open: bool, text: &mut String) {
 fn inline(value: &Value) -> String {
     match value {
         Value::String(text) if is_plain(text) => text.clone(),
+        Value::String(_) => escaped(&value.to_string()),
         other => other.to_string(),
     }
+}
+
+/// A quoted text without what JSON may have in one and YAML may not, or takes for a line's end.
+fn escaped(quoted: &str) -> String {
+    let mut text = String::with_capacity(quoted.len());
+    for char in quoted.chars() {
+        if matches!(
+            char,
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        ) {
+            // Writing to a text never fails.
+            let _ = write!(text, "\\u{:04x}", u32::from(char));
+        } else {
+            text.push(char);
+        }
+    }
+    text
 }
 
 fn is_plain(text: &str) -> bool {
@@ -105,7 +125,9 @@ mod tests {
             json!({"applications": [{"name": "a", "env": {"A": "yes", "B": "1", "c d": "x: y"},
                 "routes": [{"route": "a.b/c"}, {"route": "*"}], "empty": {}, "none": [],
                 "nested": [[1, 2], [], ["x"]], "n": null, "f": -1.5, "t": true,
-                "text": "line\nline \"q\" \u{0} é # : -"}]}),
+                "text": "line\nline \"q\" \u{0} é # : -",
+                "odd": "\u{7f}\u{80}\u{85}\u{9f}\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}\u{10ffff}",
+                "\u{feff}key\u{85}": 1}]}),
             json!("null"),
             json!([]),
         ];
