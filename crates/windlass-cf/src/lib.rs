@@ -19,6 +19,8 @@ mod droplets;
 pub mod error;
 mod feature_flags;
 mod guid;
+#[doc(hidden)]
+pub mod hostile;
 mod info;
 mod jobs;
 pub mod links;

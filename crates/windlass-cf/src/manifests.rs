@@ -21,12 +21,12 @@ use crate::{jobs, spaces};
 
 mod apply;
 mod diff;
-mod document;
+pub(crate) mod document;
 mod processes;
 mod routing;
 mod show;
 mod sizes;
-mod yaml;
+pub(crate) mod yaml;
 
 /// Type of manifests on the wire.
 const YAML: &str = "application/x-yaml";

@@ -16,6 +16,8 @@
 //! ([`presence`]) *before* it reads that file. So a router either is seen by
 //! control and has to acknowledge, or it reads the change from the file.
 
+#[doc(hidden)]
+pub mod hostile;
 pub mod link;
 pub mod presence;
 pub mod protocol;

@@ -298,7 +298,7 @@ fn replace_file(path: &Path, table: &Table) -> Result<(File, u64), TableFileErro
     Ok((file, record.len() as u64))
 }
 
-fn encode_record(delta: &Delta) -> Result<Vec<u8>, TableFileError> {
+pub(crate) fn encode_record(delta: &Delta) -> Result<Vec<u8>, TableFileError> {
     let json = serde_json::to_vec(delta)?;
     if json.len() > RECORD_LIMIT_BYTES {
         return Err(TableFileError::TooLong {
@@ -311,7 +311,7 @@ fn encode_record(delta: &Delta) -> Result<Vec<u8>, TableFileError> {
     Ok(record)
 }
 
-fn read_records(bytes: &[u8]) -> TableRead {
+pub(crate) fn read_records(bytes: &[u8]) -> TableRead {
     let mut table = Table::default();
     let mut rest = bytes;
     let end = loop {

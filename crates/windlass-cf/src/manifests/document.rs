@@ -24,7 +24,7 @@ const FEATURES: [&str; 4] = [
 
 /// One app of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AppManifest {
+pub(crate) struct AppManifest {
     /// Its name.
     pub(super) name: String,
     /// Body of an update of the app: lifecycle and metadata.
@@ -53,7 +53,7 @@ pub(super) struct ServiceManifest {
 }
 
 /// The entries of `applications`, with one spelling of all keys.
-pub(super) fn applications(document: Value) -> Result<Vec<Map<String, Value>>, ApiError> {
+pub(crate) fn applications(document: Value) -> Result<Vec<Map<String, Value>>, ApiError> {
     let refuse = |text: &str| Err(ApiError::unprocessable(text));
     let Value::Object(mut document) = document else {
         return refuse("Cannot parse manifest with no 'applications' field.");
@@ -102,7 +102,7 @@ fn with_one_spelling(entry: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Reads all apps. Problems of all of them are one refusal.
-pub(super) fn read_all(applications: &[Map<String, Value>]) -> Result<Vec<AppManifest>, ApiError> {
+pub(crate) fn read_all(applications: &[Map<String, Value>]) -> Result<Vec<AppManifest>, ApiError> {
     let mut all = Vec::new();
     let mut manifests: Vec<AppManifest> = Vec::new();
     for (index, app) in applications.iter().enumerate() {
