@@ -24,7 +24,7 @@ use windlass_engine::release::ReleaseState;
 /// Address that all links of the tests begin with.
 pub(crate) const ORIGIN: &str = "https://api.windlass.test";
 /// Longest wait for anything; a slow machine may take this long.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Largest answer that a test reads, bytes.
 const ANSWER_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 /// Requests of an hour, far more than any test sends.
