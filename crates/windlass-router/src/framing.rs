@@ -139,6 +139,10 @@ fn check_request_line(line: &[u8], limits: HeadLimits) -> Result<bool, Refusal> 
     if target.len() > limits.uri_bytes {
         return Err(Refusal::UriTooLong);
     }
+    // Whatever the method.
+    if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
+        return Err(Refusal::RequestLine);
+    }
     let is_11 = match version {
         b"HTTP/1.1" => true,
         b"HTTP/1.0" => false,

@@ -133,6 +133,8 @@ fn malformed_request_lines_are_refused() {
         "GET\t/ HTTP/1.1",
         "G(T / HTTP/1.1",
         "get / HTTP/1.1",
+        "CONNECT yy\u{e9}y:80 HTTP/1.1",
+        "CONNECT  HTTP/1.1",
         "OPTIONS * HTTP/1.1",
         "GET /%zz HTTP/1.1",
         "GET /../x HTTP/1.1",
