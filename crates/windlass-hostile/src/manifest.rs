@@ -1,7 +1,7 @@
 //! Manifests of Cloud Foundry: a document that is read and written again reads the same, and the
 //! manifest that an app shows can be applied to it and changes nothing.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use windlass_cf::hostile::{manifest, written, yaml};
 
 use crate::world::{self, Asked, Dialect, World};
@@ -74,10 +74,14 @@ fn applied(input: &[u8], applications: &[serde_json::Map<String, Value>]) {
     });
 }
 
-/// The guid of an app.
+/// The guid of an app. Names that differ in their case alone are one.
 fn app_named(world: &mut World, name: &str) -> Option<String> {
     let apps = world.get("/v3/apps?per_page=5000").json();
     let apps = apps["resources"].as_array().cloned().unwrap_or_default();
-    let app = apps.iter().find(|app| app["name"] == json!(name))?;
+    let is_named = |app: &&Value| {
+        let found = app["name"].as_str().unwrap_or_default();
+        found.to_lowercase() == name.to_lowercase()
+    };
+    let app = apps.iter().find(is_named)?;
     Some(app["guid"].as_str()?.to_owned())
 }
