@@ -31,13 +31,14 @@ def canary_of(color):
 def pauses_at(app, deployment, weight):
     """Waits until the canary waits at a step."""
     leaf = f"weight-{weight}"
-    found = app.until_step(
+    app.until_step(
         deployment,
         f"a pause at {weight} %",
         lambda found: status(found, "deploy", "canary", leaf) == "RUNNING"
         and record(deployment)["state"] == "paused",
     )
-    return found
+    # What was looked at may be from before the pause, of which only the record has told.
+    return app.deployment(deployment)
 
 
 def has_share(load, color, percent):
