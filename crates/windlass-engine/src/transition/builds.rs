@@ -101,15 +101,29 @@ impl Work {
         let Some(build) = self.state.builds.iter_mut().find(|build| build.id == *id) else {
             return;
         };
-        match build.state {
-            BuildState::Queued => build.state = BuildState::Finished { outcome },
-            BuildState::Running => build.state = BuildState::Canceling { outcome },
+        let is_over = match build.state {
+            BuildState::Queued => {
+                build.state = BuildState::Finished {
+                    outcome: outcome.clone(),
+                };
+                true
+            }
+            BuildState::Running => {
+                build.state = BuildState::Canceling {
+                    outcome: outcome.clone(),
+                };
+                false
+            }
             BuildState::Canceling { .. } | BuildState::Finished { .. } => return,
-        }
+        };
         build.canceled_by = Some(by.to_owned());
         build.deadline = Deadline::Off;
         build.updated_at = wall;
         self.tell_build(id, "ending", format!("the build was ended by {by}"));
+        // What has not begun is over at once.
+        if is_over {
+            self.tell_build_end(id, &outcome);
+        }
     }
 
     /// Ends builds that only releases asked for and that none waits for any more.
@@ -157,21 +171,27 @@ impl Work {
             (BuildState::Canceling { outcome }, _) => outcome.clone(),
             (BuildState::Queued | BuildState::Finished { .. }, _) => return,
         };
-        let (kind, text) = match &ended {
-            BuildOutcome::Built => ("built", "the artifact is there".to_owned()),
-            BuildOutcome::Failed { text, .. } => ("failed", text.clone()),
-            BuildOutcome::Skipped { text } => ("skipped", text.clone()),
-            BuildOutcome::Canceled => ("canceled", "the build was canceled".to_owned()),
-            BuildOutcome::Superseded => ("superseded", "a newer build took its place".to_owned()),
+        build.state = BuildState::Finished {
+            outcome: ended.clone(),
         };
-        let built = ended == BuildOutcome::Built;
-        build.state = BuildState::Finished { outcome: ended };
         build.deadline = Deadline::Off;
         build.updated_at = now.wall;
-        self.tell_build(id, kind, text);
-        if built {
+        self.tell_build_end(id, &ended);
+        if ended == BuildOutcome::Built {
             self.publish_built(id);
         }
+    }
+
+    /// Each build has one end, and it is told once.
+    fn tell_build_end(&mut self, id: &BuildId, outcome: &BuildOutcome) {
+        let (kind, text) = match outcome {
+            BuildOutcome::Built => ("built", "the artifact is there"),
+            BuildOutcome::Failed { text, .. } => ("failed", text.as_str()),
+            BuildOutcome::Skipped { text } => ("skipped", text.as_str()),
+            BuildOutcome::Canceled => ("canceled", "the build was canceled"),
+            BuildOutcome::Superseded => ("superseded", "a newer build took its place"),
+        };
+        self.tell_build(id, kind, text);
     }
 
     pub(super) fn build_progress(&mut self, id: &BuildId, idle_ms: u64) {

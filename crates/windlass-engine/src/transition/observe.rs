@@ -9,7 +9,6 @@ use crate::input::Observation;
 use crate::instance::{ExitReason, InstancePhase, RunExit, crash_backoff_ms};
 use crate::limits::CRASH_RESET_MS;
 use crate::release::{JobState, ReleaseState};
-use crate::task::TaskState;
 
 impl Work {
     pub(super) fn observe(&mut self, observation: &Observation) {
@@ -280,12 +279,7 @@ impl Work {
             }
         }
         self.state.restarts.clear();
-        for task in &mut self.state.tasks {
-            // A pending task whose run was asked for is reported by its directory before this.
-            if matches!(task.state, TaskState::Running | TaskState::Canceling) {
-                super::tasks::end_lost(task, self.now.wall);
-            }
-        }
+        self.lose_tasks();
         let builds: Vec<_> = self
             .state
             .builds

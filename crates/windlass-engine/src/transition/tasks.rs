@@ -148,6 +148,30 @@ impl Work {
                 }
             };
         }
+        self.tell_task_end(id);
+    }
+
+    /// Ends the tasks that ran when the machine went down.
+    pub(super) fn lose_tasks(&mut self) {
+        let wall = self.now.wall;
+        let mut lost = Vec::new();
+        for task in &mut self.state.tasks {
+            // A pending task whose run was asked for is reported by its directory before this.
+            if matches!(task.state, TaskState::Running | TaskState::Canceling) {
+                end_lost(task, wall);
+                lost.push(task.id.clone());
+            }
+        }
+        for id in &lost {
+            self.tell_task_end(id);
+        }
+    }
+
+    /// Each task has one end, and it is told once.
+    fn tell_task_end(&mut self, id: &TaskId) {
+        let Some(task) = self.state.tasks.iter().find(|task| task.id == *id) else {
+            return;
+        };
         let (kind, text) = match &task.state {
             TaskState::Succeeded => ("succeeded", "the task ended well".to_owned()),
             TaskState::Failed { reason } => ("failed", reason.clone()),
@@ -162,7 +186,7 @@ impl Work {
 }
 
 /// Ends a task of which nothing is known but that nothing of it runs.
-pub(super) fn end_lost(task: &mut Task, wall: Timestamp) {
+fn end_lost(task: &mut Task, wall: Timestamp) {
     let reason = if task.state == TaskState::Canceling {
         TASK_CANCELED
     } else {

@@ -55,6 +55,25 @@ fn the_oldest_queued_build_takes_a_free_slot() {
 }
 
 #[test]
+fn each_canceled_build_has_one_end() {
+    let mut world = slots(1);
+    for id in ["running", "queued"] {
+        world.build(id, false);
+    }
+    let ends = |world: &World| {
+        let told = world.told.iter();
+        told.filter(|kind| **kind == "canceled").count()
+    };
+    cancel(&mut world, "queued");
+    assert_eq!(ends(&world), 1, "what never ran is over at once");
+    cancel(&mut world, "running");
+    assert_eq!(ends(&world), 1, "its tree is still there");
+    world.build_ended("running", Some(BuildOutcome::Built));
+    assert_eq!(ends(&world), 2);
+    assert!(is(&world, "running", &finished(BuildOutcome::Canceled)));
+}
+
+#[test]
 fn slots_of_other_apps_count() {
     let mut world = slots(3);
     world.ledgers.build_slots_left = Some(1);

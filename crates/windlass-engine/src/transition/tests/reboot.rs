@@ -98,7 +98,10 @@ fn tasks_and_builds() {
     ));
     world.build("b1", false);
     world.build("b2", false);
+    let told = world.told.len();
     reboot(&mut world);
+    let ends = world.told[told..].iter().filter(|kind| **kind == "failed");
+    assert_eq!(ends.count(), 2, "one end for each task that ran");
     let failed = |reason: &str| TaskState::Failed {
         reason: reason.to_owned(),
     };
