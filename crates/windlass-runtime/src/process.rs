@@ -63,12 +63,16 @@ pub struct LogHint {
     pub end: LogPosition,
 }
 
+/// Newest generation seen, per app, while nobody else carries out a wish.
+type Fence<'a> = MutexGuard<'a, BTreeMap<String, u64>>;
+
 #[derive(Debug)]
 struct Inner {
     settings: ProcessDriverSettings,
     observations: mpsc::Sender<Observation>,
     log_hints: broadcast::Sender<LogHint>,
-    /// Newest generation seen, per app.
+    /// Newest generation seen, per app. Held while a wish is carried out: one that was let pass
+    /// must not start anything after a newer one has ended everything.
     generations: Mutex<BTreeMap<String, u64>>,
     runs: Mutex<Runs>,
     /// True while somebody is catching up on observations that found the channel full.
@@ -217,16 +221,21 @@ impl Inner {
         for spec in &start {
             self.check(spec, &app)?;
         }
-        self.raise_generation(&app, generation)?;
+        // What reads files is done before the fence.
+        let start: Vec<_> = start
+            .into_iter()
+            .map(|spec| (RunState::launching(&spec), spec))
+            .collect();
+        let fence = self.raise_generation(&app, generation)?;
         let stops: BTreeMap<String, u64> = stop
             .into_iter()
             .map(|stop| (stop.run, stop.grace_ms))
             .collect();
-        let started: BTreeSet<String> = start.iter().map(|spec| spec.run.clone()).collect();
-        for spec in start {
+        let started: BTreeSet<String> = start.iter().map(|(_, spec)| spec.run.clone()).collect();
+        for (state, spec) in start {
             // A stop that is asked for in the same breath wins.
             if !stops.contains_key(&spec.run) && self.runs().get(&spec.run).is_none() {
-                self.launch(spec);
+                self.enter(&state, Some(spec));
             }
         }
         let runs = self.runs();
@@ -248,6 +257,7 @@ impl Inner {
             }
         }
         drop(runs);
+        drop(fence);
         for observation in told {
             self.tell(observation);
         }
@@ -279,11 +289,9 @@ impl Inner {
         Ok(())
     }
 
-    fn raise_generation(&self, app: &str, generation: u64) -> Result<(), DriverError> {
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// No older wish is carried out while the guard is held, nor afterwards.
+    fn raise_generation(&self, app: &str, generation: u64) -> Result<Fence<'_>, DriverError> {
+        let mut generations = self.fence();
         let seen = generations.entry(app.to_owned()).or_insert(generation);
         if generation < *seen {
             let app = app.to_owned();
@@ -294,12 +302,13 @@ impl Inner {
             });
         }
         *seen = generation;
-        Ok(())
+        Ok(generations)
     }
 
-    fn launch(self: &Arc<Self>, spec: LaunchSpec) {
-        let state = RunState::launching(&spec);
-        self.enter(&state, Some(spec));
+    fn fence(&self) -> Fence<'_> {
+        self.generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a run in; one that is not over gets an actor.
@@ -322,10 +331,7 @@ impl Inner {
 
     fn adopt(self: &Arc<Self>, state: RunState) {
         // The fence must hold across restarts: nothing older than what runs may come.
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self.fence();
         let seen = generations
             .entry(state.app.clone())
             .or_insert(state.generation);
@@ -386,4 +392,109 @@ fn make_passable_dir(dir: &Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o711)
         .create(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::spec::PROTOCOL;
+
+    const ROUNDS: usize = 2_000;
+
+    fn spec(run: &str, run_dir: PathBuf) -> LaunchSpec {
+        let asks = serde_json::json!({"type": "process"});
+        let spec = serde_json::json!({
+            "protocol": PROTOCOL,
+            "app": run,
+            "run": run,
+            "kind": "instance",
+            "generation": 1,
+            "token": "t",
+            "run_dir": run_dir,
+            "log_dir": "/logs",
+            "processes": [{
+                "name": "web",
+                "command": {"shell": "true"},
+                "env": {},
+            }],
+            "limits": {},
+            "isolation": {"landlock": false, "pidns": false, "cgroup": false, "uid": false},
+            "uid": null,
+            "port": null,
+            "health": {
+                "kind": asks,
+                "start_timeout_ms": 1,
+                "invocation_timeout_ms": 1,
+                "interval_ms": 1,
+            },
+            "readiness": {
+                "kind": asks,
+                "invocation_timeout_ms": 1,
+                "interval_ms": 1,
+            },
+            "log": {"bytes_per_file": 1_048_576, "files": 1},
+            "source_type": "APP/PROC/WEB",
+            "instance_index": 0,
+            "grace_ms": 1,
+        });
+        serde_json::from_value(spec).expect("a launch spec")
+    }
+
+    /// A worker starts a run while everything is being stopped: it is refused, or the run is told
+    /// to stop. What is started is never polled here, so nothing runs.
+    #[test]
+    fn nothing_starts_behind_a_newer_generation() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let _inside = runtime.enter();
+        let (observations, _kept) = mpsc::channel(1);
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let settings = ProcessDriverSettings {
+            data_dir: dir.path().to_owned(),
+            shim: ShimCommand {
+                program: "/nonexistent".into(),
+                args: Vec::new(),
+            },
+        };
+        let driver = runtime
+            .block_on(ProcessDriver::open(settings, observations))
+            .expect("a driver");
+        let inner = &driver.inner;
+        let mut refused = 0;
+        for round in 0..ROUNDS {
+            let name = format!("r{round}");
+            let start = EnsureRuns {
+                app: name.clone(),
+                generation: 1,
+                start: vec![spec(&name, inner.run_dir(&name))],
+                ..EnsureRuns::default()
+            };
+            let stop_all = EnsureRuns {
+                app: name.clone(),
+                generation: u64::MAX,
+                ..EnsureRuns::default()
+            };
+            let both = Barrier::new(2);
+            let started = std::thread::scope(|scope| {
+                let worker = scope.spawn(|| {
+                    let _inside = runtime.handle().enter();
+                    both.wait();
+                    inner.ensure(start)
+                });
+                both.wait();
+                inner.ensure(stop_all).expect("the newest wish is taken");
+                worker.join().expect("no panic")
+            });
+            let runs = inner.runs();
+            match (started, runs.get(&name)) {
+                (Ok(()), Some(run)) => assert!(run.stop.borrow().is_some(), "round {round}"),
+                (Err(DriverError::StaleGeneration { .. }), None) => refused += 1,
+                (started, run) => panic!("round {round}: {started:?}, {run:?}"),
+            }
+        }
+        println!("{refused} of {ROUNDS} starts were refused");
+    }
 }
