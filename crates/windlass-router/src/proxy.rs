@@ -107,6 +107,8 @@ impl Notes {
 /// An answer in place of a response, with the exchange that it ends.
 type Ended = (Answer, Box<Exchange>);
 
+/// What only some requests take is boxed: the state of a request is moved around before it is first
+/// polled, and most are passed to an instance.
 async fn route(
     worker: &Rc<Worker>,
     peer: &Peer,
@@ -172,7 +174,8 @@ async fn route(
                     path: &target.path,
                     headers: request.headers(),
                 };
-                return files::serve(Arc::clone(files), &version.id, asked, exchange).await;
+                let served = files::serve(Arc::clone(files), &version.id, asked, exchange);
+                return Box::pin(served).await;
             }
             CompiledTarget::Site {
                 site,
@@ -180,7 +183,8 @@ async fn route(
                 request_headers,
                 ..
             } => {
-                let planned = site::plan(Arc::clone(site), &request, &target.host, seen).await;
+                let planned = site::plan(Arc::clone(site), &request, &target.host, seen);
+                let planned = Box::pin(planned).await;
                 let request_id = exchange.request_id().to_owned();
                 let mut tell = |kind| {
                     notes.of_site = site::told(answer_headers, kind, &request_id);
@@ -209,7 +213,8 @@ async fn route(
                             headers: Arc::clone(request_headers),
                         };
                         tell(AnswerKind::FunctionFailed);
-                        match hold::choose_for_function(worker, call.version_of()).await {
+                        let chosen = hold::choose_for_function(worker, call.version_of());
+                        match Box::pin(chosen).await {
                             Ok(Some(pick)) => exchange.set_pick(pick),
                             // Withdrawn meanwhile: whatever serves now answers.
                             Ok(None) => continue,
@@ -221,7 +226,8 @@ async fn route(
                             wishes: &wishes,
                             call: Some(&call),
                         };
-                        let passed = pass(worker, peer, request, way, exchange, decision).await;
+                        let passed = pass(worker, peer, request, way, exchange, decision);
+                        let passed = Box::pin(passed).await;
                         if passed.is_ok() {
                             notes.of_site =
                                 site::told(answer_headers, AnswerKind::Function, &request_id);

@@ -333,7 +333,8 @@ where
         .max_headers(limits.header_count)
         .serve_connection(
             TokioIo::new(guard),
-            service_fn(|request| answer(worker, &peer, request)),
+            // Boxed once, for the connection moves it about.
+            service_fn(|request| Box::pin(answer(worker, &peer, request))),
         )
         .with_upgrades();
     let mut connection = pin!(connection);

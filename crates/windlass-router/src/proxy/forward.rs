@@ -31,12 +31,20 @@ pub(crate) struct Forwarded {
     pub(crate) connection: UpstreamConnection,
 }
 
+/// A request to an instance.
+pub(crate) struct Outgoing<A> {
+    pub(crate) request: Request<RequestBody>,
+    /// The same request once more, without a body: only a few are ever repeated.
+    pub(crate) again: A,
+}
+
 /// One request on its way.
-struct Attempts<'a> {
+struct Attempts<'a, A> {
     worker: &'a Rc<Worker>,
     exchange: &'a mut Exchange,
     /// Instances that have failed it.
     failed: Vec<Arc<str>>,
+    again: A,
     /// It was sent once and got lost.
     is_repeated: bool,
 }
@@ -54,16 +62,17 @@ enum Next {
 pub(crate) async fn forward(
     worker: &Rc<Worker>,
     exchange: &mut Exchange,
-    request: Request<RequestBody>,
+    outgoing: Outgoing<impl Fn() -> Request<RequestBody>>,
     mut repick: impl FnMut(&[Arc<str>]) -> Option<Choice>,
 ) -> Result<Forwarded, Answer> {
     let mut attempts = Attempts {
         worker,
         exchange,
         failed: Vec::new(),
+        again: outgoing.again,
         is_repeated: false,
     };
-    let mut request = request;
+    let mut request = outgoing.request;
     let mut fresh = false;
     loop {
         let next = match attempts.connection(fresh).await {
@@ -92,7 +101,7 @@ pub(crate) async fn forward(
     }
 }
 
-impl Attempts<'_> {
+impl<A: Fn() -> Request<RequestBody>> Attempts<'_, A> {
     /// An idle connection, unless a `fresh` one is asked for.
     async fn connection(&mut self, fresh: bool) -> io::Result<UpstreamConnection> {
         let Some(pick) = self.exchange.pick() else {
@@ -139,7 +148,7 @@ impl Attempts<'_> {
         request: Request<RequestBody>,
     ) -> Result<Forwarded, Next> {
         let read_before = connection.read_bytes.load(Ordering::Relaxed);
-        let spare = spare_of(&request);
+        let may_repeat = may_repeat(&request);
         let fate = request.body().fate();
         let limit = self.worker.shared.limits.response_time;
         let sending = connection.sender.try_send_request(request);
@@ -168,7 +177,7 @@ impl Attempts<'_> {
         let repeatable = match error.take_message() {
             // It was not even begun to be sent.
             Some(request) => Some(request),
-            None if nothing_read => spare,
+            None if nothing_read && may_repeat => Some((self.again)()),
             None => None,
         };
         let Some(request) = repeatable.filter(|_| !self.is_repeated) else {
@@ -185,21 +194,13 @@ impl Attempts<'_> {
     }
 }
 
-/// The same request once more, if it may be repeated after it was sent.
-fn spare_of(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let idempotent = matches!(
+/// Whether the request may be repeated after it was sent.
+fn may_repeat(request: &Request<RequestBody>) -> bool {
+    let is_idempotent = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
     );
-    if !idempotent || !request.body().is_empty() {
-        return None;
-    }
-    let mut spare = Request::new(RequestBody::empty());
-    *spare.method_mut() = request.method().clone();
-    *spare.uri_mut() = request.uri().clone();
-    *spare.version_mut() = request.version();
-    *spare.headers_mut() = request.headers().clone();
-    Some(spare)
+    is_idempotent && request.body().is_empty()
 }
 
 /// Whether a failure to connect says something about the instance, not about

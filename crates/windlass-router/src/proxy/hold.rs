@@ -34,9 +34,8 @@ pub(super) async fn choose(
 ) -> Result<(Choice, Option<String>), Answer> {
     let mut holding = Holding::begin(worker);
     loop {
-        // Enabled before the look: a table that comes in between is not missed.
-        let mut switched = std::pin::pin!(worker.switched.notified());
-        switched.as_mut().enable();
+        // From before the look: it is told of a table that comes in between.
+        let switched = worker.switched.notified();
         let limit = match worker.look(asked, wish) {
             Look::NoTable => worker.shared.limits.hold_time,
             Look::UnknownRoute => return Err(Answer::UnknownRoute),
@@ -78,7 +77,7 @@ pub(super) async fn choose(
                 }
             }
         };
-        holding.wait(switched, limit).await?;
+        Box::pin(holding.wait(switched, limit)).await?;
     }
 }
 
@@ -90,8 +89,7 @@ pub(super) async fn choose_for_function(
 ) -> Result<Option<Pick>, Answer> {
     let mut holding = Holding::begin(worker);
     loop {
-        let mut switched = std::pin::pin!(worker.switched.notified());
-        switched.as_mut().enable();
+        let switched = worker.switched.notified();
         match worker.look_function(of, &[]) {
             FunctionChoice::Instance(pick) => return Ok(Some(pick)),
             FunctionChoice::Moved => return Ok(None),

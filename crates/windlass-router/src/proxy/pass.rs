@@ -11,7 +11,7 @@ use super::answer::Answer;
 use super::body::{RequestBody, ResponseBody};
 use super::decision::Decision;
 use super::exchange::Exchange;
-use super::forward::{self, Forwarded};
+use super::forward::{self, Forwarded, Outgoing};
 use super::site::CallOf;
 use super::target::Target;
 use super::wishes::Wishes;
@@ -55,29 +55,28 @@ pub(super) async fn pass(
     if body.is_announced_too_large() {
         return Err((Answer::BodyTooLarge, Box::new(exchange)));
     }
-    let mut outgoing = Request::new(body);
-    *outgoing.method_mut() = parts.method.clone();
-    *outgoing.uri_mut() = Uri::from(seen);
-    *outgoing.headers_mut() = parts.headers.clone();
-    let client = headers::ClientSide {
-        address: peer.address.ip(),
-        is_tls: peer.is_tls,
-        host: &target.host_header,
-        request_id: exchange.request_id(),
-        is_trusted: worker.shared.trust_forwarded_headers,
+    let request_id = exchange.request_id().to_owned();
+    let compose = |body| {
+        let mut outgoing = Request::new(body);
+        *outgoing.method_mut() = parts.method.clone();
+        *outgoing.uri_mut() = Uri::from(seen.clone());
+        *outgoing.headers_mut() = parts.headers.clone();
+        let client = headers::ClientSide {
+            address: peer.address.ip(),
+            is_tls: peer.is_tls,
+            host: &target.host_header,
+            request_id: &request_id,
+            is_trusted: worker.shared.trust_forwarded_headers,
+        };
+        headers::rewrite_request(outgoing.headers_mut(), client, upgrade.clone());
+        if let Some(of) = call {
+            let function = of.call.function.clone();
+            let client = wishes.address();
+            headers::set_own(outgoing.headers_mut(), &of.headers, &request_id, client);
+            outgoing.headers_mut().insert(headers::FUNCTION, function);
+        }
+        outgoing
     };
-    headers::rewrite_request(outgoing.headers_mut(), client, upgrade.clone());
-    if let Some(of) = call {
-        let function = of.call.function.clone();
-        let request_id = exchange.request_id();
-        headers::set_own(
-            outgoing.headers_mut(),
-            &of.headers,
-            request_id,
-            wishes.address(),
-        );
-        outgoing.headers_mut().insert(headers::FUNCTION, function);
-    }
     let repick = |failed: &[Arc<str>]| {
         if let Some(of) = call {
             return match worker.look_function(of.version_of(), failed) {
@@ -98,6 +97,10 @@ pub(super) async fn pass(
             Look::Chosen { .. } | Look::NoTable | Look::UnknownRoute | Look::Absent { .. } => None,
         }
     };
+    let outgoing = Outgoing {
+        request: compose(body),
+        again: || compose(RequestBody::empty()),
+    };
     let forwarded = forward::forward(worker, &mut exchange, outgoing, repick).await;
     let Forwarded {
         mut response,
@@ -108,7 +111,7 @@ pub(super) async fn pass(
     };
     if let Some(of) = call
         && headers::take_failure(response.headers_mut())
-        && let Some(page) = site::error_page(of, &parts, target, response.status()).await
+        && let Some(page) = Box::pin(site::error_page(of, &parts, target, response.status())).await
     {
         let passed = page.respond(&of.version, &parts.method, &parts.headers, exchange)?;
         return Ok(with_headers_of(passed, response.headers()));
