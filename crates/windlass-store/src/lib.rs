@@ -23,6 +23,7 @@ mod rows;
 mod sqlite;
 mod store;
 mod table;
+pub mod testing;
 mod tx;
 mod writer;
 

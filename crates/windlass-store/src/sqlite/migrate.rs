@@ -28,6 +28,11 @@ const LOOK_TIMEOUT_MS: u32 = 5_000;
 )]
 pub(crate) const NEWEST: u32 = MIGRATIONS.len() as u32;
 
+/// What the newest migration does.
+pub(crate) fn newest() -> &'static str {
+    MIGRATIONS.last().copied().unwrap_or_default()
+}
+
 /// Schema version of an open database; 0 = empty.
 ///
 /// # Errors

@@ -13,9 +13,6 @@ use super::{
 };
 use crate::world::{World, none_failed, program, until};
 
-/// Undoes the newest migration.
-const UNDO_NEWEST: &str = "DROP INDEX ports_released;";
-
 #[test]
 fn a_bad_program_leaves_everything_as_it_was() {
     let world = World::new();
@@ -193,17 +190,11 @@ fn a_migrated_database_keeps_the_program_before_from_coming_back() {
     let next = another(&world);
     // As an older release has left it.
     let path = world.server.data_dir().join("state/windlass.db");
-    let database = rusqlite::Connection::open(path).expect("database");
-    let newest: u32 = database
+    let newest: u32 = rusqlite::Connection::open(&path)
+        .expect("database")
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .expect("version");
-    database
-        .execute_batch(&format!(
-            "{UNDO_NEWEST} PRAGMA user_version = {};",
-            newest - 1
-        ))
-        .expect("undone");
-    drop(database);
+    windlass_store::testing::put_back(&path).expect("undone");
     // The next control migrates and then comes no further.
     let table = world.server.data_dir().join("router/table");
     let aside = table.with_extension("aside");
