@@ -77,6 +77,24 @@ impl Error {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
+        if error.is_transient() {
+            // Nothing was kept: whoever asks again later asks for the same.
+            tracing::warn!("{error}");
+            return Self::Unavailable(error.to_string());
+        }
         Self::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_asks_to_come_again_and_a_broken_one_does_not() {
+        let full = Error::from(StoreError::DiskFull);
+        assert!(matches!(&full, Error::Unavailable(text) if text.contains("disk is full")));
+        let broken = Error::from(StoreError::DiskFailed);
+        assert!(matches!(broken, Error::Internal { .. }));
     }
 }

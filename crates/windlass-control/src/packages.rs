@@ -378,6 +378,10 @@ pub(crate) fn blob_error(error: BlobError) -> Error {
         },
         BlobError::Full { .. } | BlobError::Stopped => Error::Unavailable(error.to_string()),
         BlobError::Missing(_) => Error::NotFound { what: "blob" },
+        BlobError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            tracing::warn!("{error}");
+            Error::Unavailable("the disk is full; make room and try again".to_owned())
+        }
         BlobError::Corrupt(_) | BlobError::Io { .. } => Error::internal(error),
     }
 }

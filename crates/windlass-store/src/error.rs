@@ -132,6 +132,9 @@ pub enum StoreError {
     /// The disk failed during a commit: what lies on it is unknown until the next start.
     #[error("the disk failed during a commit; check it and start again")]
     DiskFailed,
+    /// There is no room on the disk; nothing was changed.
+    #[error("the disk is full: nothing was changed; make room and try again")]
+    DiskFull,
     /// The closure of the caller panicked; nothing of it was kept.
     #[error("a change of the database panicked and was undone")]
     Panicked,
@@ -154,9 +157,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later without a change of anything.
+    /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Overloaded | Self::InUse { .. })
+        matches!(self, Self::Overloaded | Self::InUse { .. } | Self::DiskFull)
     }
 
     /// An error of a file.

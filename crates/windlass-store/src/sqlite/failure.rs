@@ -12,8 +12,11 @@ use crate::error::{StoreError, Unique};
 
 /// An error outside of any table.
 pub(crate) fn database(error: rusqlite::Error) -> StoreError {
-    StoreError::Database {
-        source: Arc::new(error),
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::DiskFull,
+        _ => StoreError::Database {
+            source: Arc::new(error),
+        },
     }
 }
 
@@ -78,5 +81,22 @@ fn unique(message: &str) -> Unique {
         "tasks.app, tasks.sequence_id" => Unique::TaskSequence,
         "route_destinations.id" => Unique::DestinationId,
         _ => Unique::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi::{Error, SQLITE_FULL, SQLITE_IOERR_WRITE};
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_one_that_fails() {
+        let of = |code| database(rusqlite::Error::SqliteFailure(Error::new(code), None));
+        assert!(matches!(of(SQLITE_FULL), StoreError::DiskFull));
+        assert!(matches!(
+            of(SQLITE_IOERR_WRITE),
+            StoreError::Database { .. }
+        ));
     }
 }
