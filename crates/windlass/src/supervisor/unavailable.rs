@@ -26,6 +26,10 @@ const HEAD_LIMIT_BYTES: usize = 16 * 1024;
 /// Pause after a failed accept (too many open files), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Most of a request that is read and thrown away after the answer, bytes: a connection that is
+/// closed with bytes unread is reset, and the answer may be lost with it.
+const LINGER_LIMIT_BYTES: usize = 64 * 1024 * 1024;
+
 const CLOUD_FOUNDRY: &str = r#"{"errors":[{"code":10015,"title":"CF-ServiceUnavailable","detail":"Windlass' control is starting or down; try again in a few seconds. On the machine, `windlass status` says why."}]}"#;
 
 const DIGITALOCEAN: &str = r#"{"id":"service_unavailable","message":"Windlass' control is starting or down; try again in a few seconds. On the machine, `windlass status` says why.","request_id":"none"}"#;
@@ -109,8 +113,29 @@ async fn become_ready(
 
 async fn answer(acceptor: TlsAcceptor, stream: TcpStream, form: Form) -> std::io::Result<()> {
     let mut stream = acceptor.accept(stream).await?;
-    read_head(&mut stream).await?;
-    write_answer(&mut stream, form).await
+    exchange(&mut stream, form).await
+}
+
+async fn exchange(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    form: Form,
+) -> std::io::Result<()> {
+    read_head(stream).await?;
+    write_answer(stream, form).await?;
+    linger(stream).await
+}
+
+/// Waits until the client has read the answer and closed, or has sent too much.
+async fn linger(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
+    let mut left = LINGER_LIMIT_BYTES;
+    let mut bytes = vec![0; 16 * 1024];
+    while left > 0 {
+        match stream.read(&mut bytes).await? {
+            0 => break,
+            read => left = left.saturating_sub(read),
+        }
+    }
+    Ok(())
 }
 
 async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
@@ -168,5 +193,34 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(body).expect("JSON");
             assert_eq!(value.pointer(place), Some(&word.into()));
         }
+    }
+
+    #[tokio::test]
+    async fn who_uploads_gets_the_answer_and_no_reset() {
+        const BODY: usize = 4 * 1024 * 1024;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("binds");
+        let address = listener.local_addr().expect("address");
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("accepts");
+            exchange(&mut stream, Form::CloudFoundry).await
+        });
+        let mut client = TcpStream::connect(address).await.expect("connects");
+        let head =
+            format!("POST /v3/packages HTTP/1.1\r\nhost: x\r\ncontent-length: {BODY}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.expect("writes");
+        client
+            .write_all(&vec![0; BODY])
+            .await
+            .expect("writes the body");
+        let mut text = String::new();
+        client
+            .read_to_string(&mut text)
+            .await
+            .expect("reads the answer");
+        assert!(text.starts_with("HTTP/1.1 503 "), "{text}");
+        drop(client);
+        server.await.expect("no panic").expect("an exchange");
     }
 }
