@@ -53,6 +53,12 @@ pub(crate) fn restore(backup: &Path, target: &Path) -> Result<(), StoreError> {
     rename(&partial, target)
 }
 
+/// Removes what an interrupted restore has left.
+pub(crate) fn forget_restore(backup: &Path, target: &Path) -> Result<(), StoreError> {
+    remove_database(backup)?;
+    remove_database(&beside(target, ".partial"))
+}
+
 /// Schema version of a database that others may have open.
 pub(crate) fn schema_version(path: &Path) -> Result<u32, StoreError> {
     let connection = sqlite::open(path, Access::Read, LOOK_TIMEOUT_MS)?;

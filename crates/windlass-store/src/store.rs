@@ -208,6 +208,18 @@ impl Store {
         backup::restore(backup.as_ref(), target.as_ref())
     }
 
+    /// Removes what a restore from `backup`, a copy made for it, has left when it was interrupted.
+    /// Blocking.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn forget_restore(
+        backup: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+    ) -> Result<(), StoreError> {
+        backup::forget_restore(backup.as_ref(), target.as_ref())
+    }
+
     /// Tries the migration of this program on a copy of a database, which may be in use by an
     /// older one. The copy lies in `scratch` while this runs. Blocking.
     pub fn rehearse(

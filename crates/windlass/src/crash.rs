@@ -28,6 +28,8 @@ pub enum Mortal {
     Router,
     /// `windlass shim`, or the init process below it.
     Shim,
+    /// `windlass restore`.
+    Restore,
 }
 
 impl Mortal {
@@ -38,6 +40,7 @@ impl Mortal {
             Self::Control => "control",
             Self::Router => "router",
             Self::Shim => "shim",
+            Self::Restore => "restore",
         }
     }
 
@@ -45,6 +48,8 @@ impl Mortal {
     /// for that one alone.
     pub fn of(point: &str) -> Self {
         match point.split('-').next() {
+            _ if point.starts_with("store-restore-") => Self::Restore,
+            Some("restore") => Self::Restore,
             Some("supervisor") => Self::Supervisor,
             Some("router") => Self::Router,
             Some("shim") => Self::Shim,

@@ -1,7 +1,7 @@
-//! Named points at which a crash test ends the supervisor. They exist only under
-//! `--cfg windlass_fail`.
+//! Named points at which a crash test ends the supervisor or `windlass restore`. They exist only
+//! under `--cfg windlass_fail`.
 
-/// Names of the points: those of a role's life, then those of the end.
+/// Names of the points: those of a role's life, those of the end, then those of a restore.
 #[cfg(windlass_fail)]
 pub(crate) const CRASH_POINTS: &[&str] = &[
     "supervisor-role-before-start",
@@ -12,6 +12,9 @@ pub(crate) const CRASH_POINTS: &[&str] = &[
     "supervisor-orphans-ended",
     "supervisor-end-before-signal",
     "supervisor-end-signaled",
+    "restore-backup-read",
+    "restore-runs-ended",
+    "restore-database-replaced",
 ];
 
 /// Marks a crash point.

@@ -13,6 +13,7 @@ use windlass_runtime::end_all_runs;
 use windlass_store::{OpenOptions, Store, StoreError, WriteError};
 
 use crate::backup::{BLOB_ENTRIES, DATABASE_ENTRY, FORMAT, MANIFEST_ENTRY, Manifest};
+use crate::crash_point::crash_point;
 use crate::key_file::{self, KeyFileError};
 use crate::layout::Layout;
 use crate::private_file;
@@ -106,17 +107,30 @@ pub fn restore(settings: &Settings, file: &Path, replace: bool) -> Result<Restor
         total_bytes: u64::MAX / 2,
     };
     let blobs = Blobs::open(layout.blobs_dir(), limits)?;
-    let scratch = layout.state_dir().join("restoring.db");
+    let scratch = scratch(&layout);
     let result = unpack(file, &blobs, &scratch).and_then(|()| {
         mark(&scratch, seen_epoch(&layout))?;
+        crash_point!("restore-backup-read");
         // Up to here nothing has changed.
         let ended_runs = end_all_runs(layout.root()).map_err(RestoreError::Runs)?;
+        crash_point!("restore-runs-ended");
         Store::restore(&scratch, layout.database())?;
+        crash_point!("restore-database-replaced");
         forget_table(&layout.route_table()).map_err(at(&layout.route_table()))?;
         Ok(Restored { ended_runs })
     });
     let _ = std::fs::remove_file(&scratch);
     result
+}
+
+/// Where the database of a backup lies while it is checked.
+fn scratch(layout: &Layout) -> PathBuf {
+    layout.state_dir().join("restoring.db")
+}
+
+/// Removes what a restore that was interrupted has left. Only for who holds the lock of control.
+pub(crate) fn forget_interrupted(layout: &Layout) -> io::Result<()> {
+    Store::forget_restore(scratch(layout), layout.database()).map_err(io::Error::other)
 }
 
 /// The newest epoch that a router of this machine may have seen. What can't be read is no help:
@@ -353,6 +367,24 @@ mod tests {
             assert!(!to.layout().database().exists());
         }
         restore(&to, &file, false).expect("restores");
+    }
+
+    #[test]
+    fn what_an_interrupted_restore_left_is_forgotten() {
+        let root = tempfile::tempdir().expect("temp dir");
+        let to = settings(root.path(), "to");
+        let layout = to.layout();
+        private_file::directory(&layout.state_dir()).expect("makes");
+        let left = ["restoring.db", "restoring.db-wal", "windlass.db.partial"];
+        for name in left.into_iter().chain(["windlass.db"]) {
+            std::fs::write(layout.state_dir().join(name), "half").expect("writes");
+        }
+        forget_interrupted(&layout).expect("removes");
+        for name in left {
+            assert!(!layout.state_dir().join(name).exists(), "{name}");
+        }
+        assert!(layout.database().exists());
+        forget_interrupted(&layout).expect("nothing to remove");
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub(super) fn restore(
     replace: bool,
 ) -> Result<(), CliError> {
     let settings = process::settings(data_dir, flags)?;
+    #[cfg(windlass_fail)]
+    crate::crash::arm(&settings.layout(), crate::crash::Mortal::Restore)
+        .map_err(CliError::Failed)?;
     let restored = crate::restore::restore(&settings, file, replace)?;
     match output {
         Output::Json => output::json(&json!({

@@ -38,11 +38,14 @@ use crate::role_link::{FromRole, ToRole};
 use crate::settings::{CancelRestores, Settings};
 use crate::supervisor::{lock, sockets};
 use crate::{
-    api_server, first_start, key_file, private_file, program, public_address, telemetry, tls,
+    api_server, first_start, key_file, private_file, program, public_address, restore, telemetry,
+    tls,
 };
 
 /// How often the runs that are left are counted while everything stops.
 const STOP_POLL: Duration = Duration::from_millis(25);
+/// Longest wait for answers that are under way when the disk has failed.
+const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(1);
 /// Observations of the driver that may wait.
 const OBSERVATION_QUEUE: usize = 4096;
 
@@ -140,6 +143,7 @@ async fn serve(
         _ = terminate.recv() => return Ok(()),
     }
     supervisor.say(&machine.told());
+    restore::forget_interrupted(&settings.layout()).map_err(passing)?;
     let control = open(&settings, &machine, router_link, open_driver).await?;
     first_start::seed(control.identity(), control.tenancy(), &settings.domain)
         .await
@@ -194,6 +198,10 @@ async fn serve(
     tokio::select! {
         _ = terminate.recv() => {}
         () = control.broken() => {
+            // Whoever asked for it is told before we go.
+            stop.cancel();
+            let answers = async { (api.await, second.await, third.await) };
+            let _ = tokio::time::timeout(LAST_ANSWERS_LIMIT, answers).await;
             return Err(Trouble::Passing("the disk failed during a commit".to_owned()));
         }
         ended = admin => {
