@@ -7,6 +7,9 @@
 //! every wait looks at the clock again and again, so that a test of the real program can let hours
 //! pass at once in all its processes.
 //!
+//! The wall clock ([`wall`]) is that of the machine too; in test builds the same file lets it jump,
+//! forward and back, while the spans go on.
+//!
 //! What stays on the machine's clock in test builds too, used from `std` and tokio directly:
 //! - limits of work that another process or the kernel is doing (connecting, handshakes, the launch
 //!   of a shim, messages on internal sockets, acknowledgements of the router, the ending of a shim
@@ -20,6 +23,6 @@ mod machine;
 mod moved;
 
 #[cfg(not(windlass_test))]
-pub use machine::{follow, offset, task, thread};
+pub use machine::{follow, offset, task, thread, wall};
 #[cfg(windlass_test)]
-pub use moved::{FILE, follow, offset, task, thread};
+pub use moved::{FILE, WALL_AT, follow, offset, task, thread, wall};

@@ -11,6 +11,11 @@ pub const fn offset() -> Duration {
     Duration::ZERO
 }
 
+/// The wall clock.
+pub fn wall() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
 /// For threads that block.
 pub mod thread {
     use std::time::Duration;

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub mod task;
 pub mod thread;
@@ -13,6 +13,9 @@ pub mod thread;
 /// that really have, eight bytes, little end first. It is written in place, so that who has it open
 /// sees it.
 pub const FILE: &str = "test-clock-ms";
+/// Where in the file the milliseconds begin by which the wall clock is ahead, or behind if they are
+/// negative: eight bytes, little end first. A file that ends before has none.
+pub const WALL_AT: u64 = 8;
 /// How often a wait looks at the clock.
 const LOOK: Duration = Duration::from_millis(20);
 /// Where a span ends that is too long for the clock.
@@ -42,6 +45,24 @@ pub fn offset() -> Duration {
         Some(Ok(())) => Duration::from_millis(u64::from_le_bytes(bytes)),
         Some(Err(_)) | None => Duration::ZERO,
     }
+}
+
+/// The wall clock, where tests have let it jump to.
+pub fn wall() -> SystemTime {
+    let now = SystemTime::now();
+    let mut bytes = [0; 8];
+    let read = OFFSET
+        .get()
+        .map(|file| file.read_exact_at(&mut bytes, WALL_AT));
+    let Some(Ok(())) = read else { return now };
+    let millis = i64::from_le_bytes(bytes);
+    let span = Duration::from_millis(millis.unsigned_abs());
+    let jumped = if millis < 0 {
+        now.checked_sub(span)
+    } else {
+        now.checked_add(span)
+    };
+    jumped.unwrap_or(now)
 }
 
 /// An instant on the clock, with what the roles ask of it.
@@ -132,5 +153,19 @@ mod tests {
         });
         blocked.join().unwrap();
         assert!(began.0.elapsed() >= hour && began.1.elapsed() >= hour);
+        // The wall clock alone jumps, and jumps back.
+        let file = OpenOptions::new()
+            .write(true)
+            .open(dir.path().join(FILE))
+            .unwrap();
+        let (passed, real) = (offset(), SystemTime::now());
+        let day_ms = 24 * 60 * 60 * 1000_i64;
+        for millis in [day_ms, -day_ms] {
+            file.write_all_at(&millis.to_le_bytes(), WALL_AT).unwrap();
+            let is_ahead = wall() > real + hour;
+            let is_behind = wall() < real - hour;
+            assert_eq!((is_ahead, is_behind), (millis > 0, millis < 0));
+        }
+        assert_eq!(offset(), passed);
     }
 }

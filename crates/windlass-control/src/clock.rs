@@ -1,6 +1,6 @@
 //! The clocks of the shell: the only place that reads them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use nix::time::{ClockId, clock_gettime};
 use windlass_engine::id::CommitNumber;
@@ -8,7 +8,7 @@ use windlass_engine::time::{Now, Timestamp, Uptime};
 
 /// Wall clock, milliseconds since 1970.
 pub fn wall() -> Timestamp {
-    let since = SystemTime::now()
+    let since = windlass_clock::wall()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -76,7 +76,7 @@ impl Control {
         }
         self.sweep_secrets(&states).await?;
         self.sweep_blobs().await?;
-        let (logs, now) = (self.settings().logs_dir(), SystemTime::now());
+        let (logs, now) = (self.settings().logs_dir(), windlass_clock::wall());
         let live = self.live_runs().await;
         let kept = self.deployments_kept().await?;
         tokio::task::spawn_blocking(move || sweep_logs(&logs, &live, &kept, now))
@@ -359,7 +359,7 @@ impl Control {
         }
         let min_age = Duration::from_secs(BLOB_AGE_SECS);
         self.blobs()
-            .collect_async(referenced, min_age, SystemTime::now())
+            .collect_async(referenced, min_age, windlass_clock::wall())
             .await
             .map_err(Error::internal)?;
         let unpacked = self.droplets().clone();

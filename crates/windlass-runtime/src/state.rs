@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
@@ -191,7 +191,7 @@ pub(crate) fn wall_ms() -> u64 {
 
 /// Wall clock, in microseconds since the epoch.
 pub(crate) fn wall_us() -> u64 {
-    let since = SystemTime::now()
+    let since = windlass_clock::wall()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, UNIX_EPOCH};
 
 use http::{Method, StatusCode, Version};
 
@@ -330,7 +330,7 @@ fn protocol_word(version: Version) -> &'static str {
 
 /// Wall clock, microseconds since 1970.
 fn wall_us() -> u64 {
-    let since = SystemTime::now()
+    let since = windlass_clock::wall()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
