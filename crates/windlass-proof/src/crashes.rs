@@ -12,6 +12,8 @@ mod books;
 mod cell;
 mod census;
 mod dice;
+mod fault;
+mod faults;
 mod gate;
 mod kill;
 mod matrix;
@@ -19,14 +21,18 @@ mod outcome;
 mod phase;
 mod point;
 mod processes;
+mod random;
+mod results;
 mod scene;
 mod site;
-mod upgrade;
+mod why;
 
 use dice::Dice;
+use fault::Fault;
 use matrix::Selection;
 use phase::Phase;
 use point::Role;
+use scene::Stage;
 
 /// Kills each role at each named point in each phase and looks what holds afterwards.
 #[derive(Debug, clap::Args)]
@@ -46,6 +52,18 @@ pub struct Arguments {
     /// So many cells of each role, drawn by the seed.
     #[arg(long)]
     sample: Option<usize>,
+    /// Instead of the matrix: so many rounds of a random script with kills at random moments.
+    #[arg(long, conflicts_with = "sample")]
+    random: Option<u64>,
+    /// Instead of the matrix: faults of the machine in each phase.
+    #[arg(long, conflicts_with_all = ["sample", "random"])]
+    faults: bool,
+    /// Only these faults.
+    #[arg(long, requires = "faults")]
+    fault: Vec<Fault>,
+    /// So many cells at once, each on a Windlass of its own.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// Seed of everything drawn.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -75,37 +93,57 @@ pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
         Some(program) => program.clone(),
         None => programs::with_crash_points()?,
     };
-    let example = programs::example()?;
+    let stage = Stage {
+        program,
+        example: programs::example()?,
+        isolation: arguments.isolation.clone(),
+    };
     let mut dice = Dice::new(arguments.seed);
-    let chosen = |all: &[Role]| match arguments.role.as_slice() {
-        [] => all.to_vec(),
-        some => some.to_vec(),
-    };
+    if let Some(rounds) = arguments.random {
+        let counts = random::run(&stage, rounds, &mut dice)?;
+        match arguments.output {
+            Form::Text => print(&format!("seed {}\n{}", arguments.seed, counts.text())),
+            Form::Json => print(&format!("{}\n", with_seed(counts.json(), arguments.seed))),
+        }
+        return Ok(counts.held());
+    }
+    if arguments.faults {
+        let faults = chosen(&arguments.fault, &Fault::ALL);
+        let outcomes = faults::run(&stage, &faults, &chosen(&arguments.phase, &Phase::ALL))?;
+        match arguments.output {
+            Form::Text => print(&outcomes.text()),
+            Form::Json => print(&format!("{}\n", outcomes.json())),
+        }
+        return Ok(outcomes.held());
+    }
     let selection = Selection {
-        roles: chosen(&Role::ALL),
+        roles: chosen(&arguments.role, &Role::ALL),
         points: arguments.point.clone(),
-        phases: match arguments.phase.as_slice() {
-            [] => Phase::ALL.to_vec(),
-            some => some.to_vec(),
-        },
+        phases: chosen(&arguments.phase, &Phase::ALL),
         sample: arguments.sample,
+        jobs: arguments.jobs,
     };
-    let results = matrix::run(
-        &program,
-        &example,
-        &arguments.isolation,
-        &selection,
-        &mut dice,
-    )?;
+    let results = matrix::run(&stage, &selection, &mut dice)?;
     match arguments.output {
         Form::Text => print(&format!("seed {}\n\n{}", arguments.seed, results.table())),
         Form::Json => {
-            let mut value = results.json();
-            value["seed"] = arguments.seed.into();
-            print(&format!("{value}\n"));
+            print(&format!("{}\n", with_seed(results.json(), arguments.seed)));
         }
     }
     Ok(results.held())
+}
+
+/// Those that were named, or all.
+fn chosen<T: Copy>(named: &[T], all: &[T]) -> Vec<T> {
+    match named {
+        [] => all.to_vec(),
+        some => some.to_vec(),
+    }
+}
+
+fn with_seed(mut value: serde_json::Value, seed: u64) -> serde_json::Value {
+    value["seed"] = seed.into();
+    value
 }
 
 /// A line for people who watch.

@@ -9,3 +9,4 @@ pub mod programs;
 pub mod races;
 pub mod rig;
 pub mod seed;
+pub mod small_disk;

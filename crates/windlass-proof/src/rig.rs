@@ -10,6 +10,8 @@ use windlass::demo::platform::{App, Platform};
 use windlass::demo::server::Server;
 use windlass::demo::{Failure, bits};
 
+use crate::small_disk::SmallDisk;
+
 /// A running Windlass. What falls last is named last.
 #[derive(Debug)]
 pub struct Rig {
@@ -18,6 +20,7 @@ pub struct Rig {
     /// Its processes.
     pub server: Server,
     example: PathBuf,
+    _disk: Option<SmallDisk>,
     _directory: TempDir,
 }
 
@@ -27,13 +30,34 @@ impl Rig {
     /// # Errors
     /// When it does not start.
     pub fn new(program: &Path, example: &Path, flags: &[&str]) -> Result<Self, Failure> {
+        Self::made(program, example, flags, |_| Ok(None))
+    }
+
+    /// The same with its data on a small disk, see [`small_disk::alone`].
+    ///
+    /// # Errors
+    /// When it does not start, or the disk can't be made.
+    pub fn on_small_disk(program: &Path, example: &Path, flags: &[&str]) -> Result<Self, Failure> {
+        Self::made(program, example, flags, |server| {
+            SmallDisk::over(&server.data_dir()).map(Some)
+        })
+    }
+
+    fn made(
+        program: &Path,
+        example: &Path,
+        flags: &[&str],
+        disk: impl FnOnce(&Server) -> Result<Option<SmallDisk>, Failure>,
+    ) -> Result<Self, Failure> {
         let directory = directory()?;
         let mut server = Server::new(program, &directory.path().join("w"), flags)?;
+        let disk = disk(&server)?;
         server.up()?;
         let platform = Platform::of(&server, None)?;
         Ok(Self {
             platform,
             server,
+            _disk: disk,
             example: example.to_path_buf(),
             _directory: directory,
         })

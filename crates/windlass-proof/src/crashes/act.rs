@@ -1,10 +1,12 @@
 //! What is done in a phase so that somebody passes a point: a disturbance, then the phase's own
 //! next step or a cancel.
 
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use windlass::demo::api::Answer;
+use windlass::demo::census;
 use windlass::demo::server::Role as Process;
 use windlass::demo::{Failure, wait_for};
 
@@ -40,6 +42,8 @@ pub(super) enum Disturbance {
     KillRouter,
     /// The shim of the phase is killed.
     KillShim,
+    /// The same while its init process hangs, and control is killed before it can have noticed.
+    KillShimUnseen,
     /// The supervisor is told to end and leave the apps running; then it is started again.
     Restart,
     /// The same, and the database is of an older version meanwhile.
@@ -48,12 +52,35 @@ pub(super) enum Disturbance {
     ManyCommits,
     /// A backup is made.
     Backup,
+    /// A backup is made, the supervisor is told to end and leave the apps running, the backup is
+    /// restored over the state.
+    Restore {
+        /// Whether a restore that was interrupted is done again before the next start.
+        again: bool,
+    },
 }
 
 impl Disturbance {
     /// Whether the router ends with it, so that there are no visitors.
     pub(super) fn ends_supervisor(self) -> bool {
-        matches!(self, Self::Restart | Self::Upgrade)
+        match self {
+            Self::Restart | Self::Upgrade | Self::Restore { .. } => true,
+            Self::None
+            | Self::KillControl
+            | Self::KillRouter
+            | Self::KillShim
+            | Self::KillShimUnseen
+            | Self::ManyCommits
+            | Self::Backup => false,
+        }
+    }
+
+    /// Whether runs end with it: builds and tasks are lost, instances start again.
+    pub(super) fn ends_runs(self) -> bool {
+        matches!(
+            self,
+            Self::KillShim | Self::KillShimUnseen | Self::Restore { .. }
+        )
     }
 }
 
@@ -71,20 +98,36 @@ pub(super) fn disturb(
             let shim = scene.shim_since(&entered.before);
             shim.map_or(Ok(()), kill::now)
         }
-        Disturbance::Restart | Disturbance::Upgrade => {
-            if let Some(pid) = scene.rig.server.pid(Process::Supervisor) {
-                kill::gently(pid)?;
+        Disturbance::KillShimUnseen => {
+            let control = scene.rig.server.pid(Process::Control);
+            control.map_or(Ok(()), kill::stop)?;
+            if let Some(shim) = scene.shim_since(&entered.before) {
+                for below in census::children(shim) {
+                    kill::stop(below.pid)?;
+                }
+                kill::now(shim)?;
+                wait_for("the end of a killed shim", || {
+                    let is_gone = census::start_ticks(shim).is_none() || census::is_zombie(shim);
+                    Ok(if is_gone {
+                        Ok(())
+                    } else {
+                        Err("it lives".into())
+                    })
+                })?;
             }
-            wait_for("the end of the supervisor", || {
-                let ended = scene.rig.server.has_ended()?;
-                Ok(if ended { Ok(()) } else { Err("it runs".into()) })
-            })?;
+            control.map_or(Ok(()), kill::now)
+        }
+        Disturbance::Restart | Disturbance::Upgrade => {
+            end_supervisor(scene)?;
             let older = (disturbance == Disturbance::Upgrade)
-                .then(|| super::upgrade::put_back(&scene.rig.server.data_dir()))
-                .transpose()?;
+                .then(|| windlass_store::testing::put_back(&scene.database()))
+                .transpose()
+                .map_err(Failure::Unexpected)?;
             scene.revive()?;
             match older {
-                Some(kept) => scene.ask("hosts of before", |_| kept.give_back()),
+                Some(kept) => scene.ask("rows of before", |_| {
+                    kept.give_back().map_err(Failure::Unexpected)
+                }),
                 None => Ok(()),
             }
         }
@@ -101,14 +144,68 @@ pub(super) fn disturb(
             Ok(())
         }
         Disturbance::Backup => {
-            let file = scene.rig.server.home().join("backup.tar");
-            let _ = std::fs::remove_file(&file);
-            let mut command = scene.rig.server.command(&["backup"]);
             // It fails if control dies of it.
-            let _ = command.arg(&file).stdin(Stdio::null()).output();
+            let _ = back_up(scene);
             Ok(())
         }
+        Disturbance::Restore { again } => {
+            let backup = back_up(scene)?;
+            end_supervisor(scene)?;
+            let is_done = restore(scene, &backup)?;
+            if again && !is_done && !restore(scene, &backup)? {
+                return Err(Failure::Unexpected("nobody was to die again".to_owned()));
+            }
+            scene.revive().map(drop)
+        }
     }
+}
+
+fn end_supervisor(scene: &mut Scene) -> Result<(), Failure> {
+    if let Some(pid) = scene.rig.server.pid(Process::Supervisor) {
+        kill::gently(pid)?;
+    }
+    wait_for("the end of the supervisor", || {
+        let ended = scene.rig.server.has_ended()?;
+        Ok(if ended { Ok(()) } else { Err("it runs".into()) })
+    })
+}
+
+fn back_up(scene: &Scene) -> Result<PathBuf, Failure> {
+    let file = scene.rig.server.home().join("backup.tar");
+    let _ = std::fs::remove_file(&file);
+    let mut command = scene.rig.server.command(&["backup"]);
+    ran(command.arg(&file)).map(|()| file)
+}
+
+/// Restores over what is there; false if it died of a point.
+fn restore(scene: &Scene, backup: &Path) -> Result<bool, Failure> {
+    let server = &scene.rig.server;
+    let is_armed = scene.file().exists();
+    let mut command = server.command(&["restore", "--replace"]);
+    command.arg("--key-file").arg(server.key_file()).arg(backup);
+    match ran(&mut command) {
+        Ok(()) => Ok(true),
+        Err(_) if is_armed && !scene.file().exists() => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn ran(command: &mut Command) -> Result<(), Failure> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| Failure::System {
+            what: "run windlass",
+            source,
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Failure::Unexpected(format!(
+        "{command:?} ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    )))
 }
 
 /// Acts; what must become of everything.
@@ -117,7 +214,7 @@ pub(super) fn perform(
     entered: &Entered,
     act: Act,
     reason: &str,
-    is_shim_dead: bool,
+    are_runs_lost: bool,
 ) -> Result<Vec<Wanted>, Failure> {
     let id = entered.id.clone();
     let deployment = |outcomes: &[&'static str], reason: Option<&str>| Wanted {
@@ -135,13 +232,13 @@ pub(super) fn perform(
         outcomes: outcomes.to_vec(),
         reason: None,
     };
-    // A build or task whose shim is killed is lost: that is its end.
-    let built: &[&str] = if is_shim_dead {
+    // A build is lost at most twice; that, and that of a task, is its end.
+    let built: &[&str] = if are_runs_lost {
         &["READY", "ERROR"]
     } else {
         &["READY"]
     };
-    let done: &[&str] = if is_shim_dead {
+    let done: &[&str] = if are_runs_lost {
         &["SUCCEEDED", "FAILED"]
     } else {
         &["SUCCEEDED"]

@@ -10,8 +10,8 @@ use super::scene::Scene;
 
 /// Answers after a cell, all of the version that serves.
 const ANSWERS: u64 = 20;
-/// Requests that may be in flight on an instance whose shim is killed: one a visitor.
-const CUT_BY_SHIM: u64 = 6;
+/// Requests that may be in flight on whoever is killed: one a visitor.
+pub(super) const CUT_AT_ONCE: u64 = 6;
 
 /// What came of a cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub(super) enum Outcome {
     },
 }
 
-/// Ways to have somebody pass a point, the likeliest first.
-fn ways(point: &Point, phase: Phase) -> Vec<(Disturbance, Act)> {
-    let acts: &[Act] = match phase {
+/// What is done in a phase, the likeliest to be tried first.
+fn acts(phase: Phase) -> &'static [Act] {
+    match phase {
         Phase::RollingBack => &[Act::Next],
         Phase::Queued | Phase::Rolling | Phase::Canceling | Phase::TaskCanceling => {
             &[Act::Next, Act::Cancel]
@@ -40,10 +40,22 @@ fn ways(point: &Point, phase: Phase) -> Vec<(Disturbance, Act)> {
         Phase::Building | Phase::HealthWait | Phase::Paused | Phase::TaskRunning => {
             &[Act::Cancel, Act::Next]
         }
-    };
+    }
+}
+
+/// The first of them.
+pub(super) fn likeliest(phase: Phase) -> Act {
+    acts(phase)[0]
+}
+
+/// Ways to have somebody pass a point, the likeliest first.
+fn ways(point: &Point, phase: Phase) -> Vec<(Disturbance, Act)> {
+    let acts = acts(phase);
     let name = &point.name;
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    let disturbances: &[Disturbance] = if starts(&["supervisor-orphans", "driver-lost"]) {
+    let disturbances: &[Disturbance] = if starts(&["supervisor-orphans"]) {
+        &[Disturbance::KillShimUnseen]
+    } else if starts(&["driver-lost"]) {
         &[Disturbance::KillShim]
     } else if starts(&["supervisor-end"]) {
         &[Disturbance::Restart]
@@ -57,20 +69,31 @@ fn ways(point: &Point, phase: Phase) -> Vec<(Disturbance, Act)> {
         &[Disturbance::Upgrade]
     } else if starts(&["store-checkpointed"]) {
         &[Disturbance::ManyCommits]
-    } else if starts(&["store-backup", "store-restore"]) {
+    } else if starts(&["store-backup"]) {
         &[Disturbance::Backup]
+    } else if point.role == Role::Restore {
+        // Both ways on from an interrupted restore, in phases that take turns.
+        match phase as usize % 2 {
+            0 => &[Disturbance::Restore { again: true }],
+            _ => &[Disturbance::Restore { again: false }],
+        }
     } else {
         return acts.iter().map(|act| (Disturbance::None, *act)).collect();
     };
     disturbances
         .iter()
-        .map(|disturbance| (*disturbance, acts[0]))
+        .map(|disturbance| (*disturbance, likeliest(phase)))
         .collect()
 }
 
 /// Runs a cell.
 pub(super) fn run(scene: &mut Scene, point: &Point, phase: Phase) -> Outcome {
-    for (disturbance, act) in ways(point, phase) {
+    let ways = ways(point, phase);
+    // A rolling deployment goes on by itself and may be over before anybody is to die: then the
+    // phase is entered again.
+    let rounds = if phase == Phase::Rolling { 3 } else { 1 };
+    let all = ways.len() * rounds;
+    for (disturbance, act) in ways.into_iter().cycle().take(all) {
         match try_way(scene, point, phase, disturbance, act) {
             Ok(Tried { wrong, .. }) if !wrong.is_empty() => return Outcome::Failed { wrong },
             Ok(Tried { died: true, .. }) => {
@@ -105,7 +128,7 @@ fn try_way(
     let reason = format!("{} while {}", point.name, phase.word());
     let router_dies = point.role == Role::Router || disturbance == Disturbance::KillRouter;
     let supervisor_dies = point.role == Role::Supervisor || disturbance.ends_supervisor();
-    let shim_dies = point.role == Role::Shim || disturbance == Disturbance::KillShim;
+    let shim_dies = point.role == Role::Shim || disturbance.ends_runs();
     let visitors = !supervisor_dies && !phase.moves_clock();
     if visitors {
         scene.let_in()?;
@@ -122,7 +145,10 @@ fn try_way(
     if let Some(load) = scene.load.as_ref().filter(|_| router_dies) {
         load.router_is_dead();
     }
-    wrong.extend(visited(scene, if shim_dies { CUT_BY_SHIM } else { 0 })?);
+    // Once for a killed instance; once for who was cut by a router and is cut by the next.
+    let twice = disturbance == Disturbance::KillRouter && point.role == Role::Router && died;
+    let cuts = u64::from(shim_dies) + u64::from(twice);
+    wrong.extend(visited(scene, CUT_AT_ONCE * cuts)?);
     scene.rest()?;
     Ok(Tried { died, wrong })
 }
@@ -140,7 +166,7 @@ fn arm(file: &std::path::Path, point: &str) -> Result<(), Failure> {
 
 /// Waits until everything has its outcome and nothing is left over. Whether somebody has died is
 /// known then: whoever removes the file first, he or we, says so.
-fn settle(
+pub(super) fn settle(
     scene: &mut Scene,
     wanted: &[Wanted],
     reason: &str,
@@ -193,7 +219,7 @@ pub(super) fn tidy(scene: &mut Scene) -> Result<(), Failure> {
 }
 
 /// What visitors have to complain about; only the version that serves may answer now.
-fn visited(scene: &mut Scene, may_be_cut: u64) -> Result<Vec<String>, Failure> {
+pub(super) fn visited(scene: &mut Scene, may_be_cut: u64) -> Result<Vec<String>, Failure> {
     scene.let_in()?;
     let Some(load) = scene.load.take() else {
         return Ok(Vec::new());

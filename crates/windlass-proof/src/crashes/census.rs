@@ -82,7 +82,9 @@ impl Census {
         }
         let all = processes::all();
         for main in runs.iter().filter_map(|run| run.main) {
-            if let Some(leader) = all.iter().find(|process| process.pid == main) {
+            let leader = all.iter().find(|process| process.pid == main);
+            // Session 0 is the kernel's: its threads take up numbers of processes that have ended.
+            if let Some(leader) = leader.filter(|leader| leader.session > 0) {
                 self.sessions
                     .entry(leader.session)
                     .or_insert(leader.start_ticks);
@@ -149,12 +151,20 @@ impl Census {
         ours
     }
 
-    /// Shims of other data directories, with all that is below them.
+    /// Shims and supervisors of other data directories, with all that is below them.
     fn foreign(&self, all: &[Process]) -> BTreeSet<i32> {
+        let is_elsewhere = |dir: &String| !Path::new(dir).starts_with(&self.data_dir);
         let is_foreign = |process: &&Process| {
             let words = process.arguments();
-            words.get(1).is_some_and(|word| word == "shim")
-                && (words.get(2)).is_some_and(|dir| !Path::new(dir).starts_with(&self.data_dir))
+            match words.get(1).map(String::as_str) {
+                Some("shim") => words.get(2).is_some_and(is_elsewhere),
+                Some("up") => words
+                    .iter()
+                    .position(|word| word == "--data-dir")
+                    .and_then(|at| words.get(at + 1))
+                    .is_some_and(is_elsewhere),
+                _ => false,
+            }
         };
         let mut foreign: BTreeSet<i32> =
             all.iter().filter(is_foreign).map(|shim| shim.pid).collect();

@@ -24,6 +24,12 @@ impl Dice {
         self.next().checked_rem(limit).unwrap_or(0)
     }
 
+    /// One of some.
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
+        let index = usize::try_from(self.below(from.len() as u64)).unwrap_or(0);
+        from.get(index).copied()
+    }
+
     /// Another order.
     pub(super) fn shuffle<T>(&mut self, of: &mut [T]) {
         for last in (1..of.len()).rev() {

@@ -14,6 +14,11 @@ pub(super) fn gently(pid: i32) -> Result<(), Failure> {
     send(pid, Signal::SIGTERM)
 }
 
+/// SIGSTOP: it does nothing more until it is killed.
+pub(super) fn stop(pid: i32) -> Result<(), Failure> {
+    send(pid, Signal::SIGSTOP)
+}
+
 fn send(pid: i32, signal: Signal) -> Result<(), Failure> {
     match kill(Pid::from_raw(pid), signal) {
         Ok(()) | Err(nix::Error::ESRCH) => Ok(()),

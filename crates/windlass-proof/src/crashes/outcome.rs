@@ -3,6 +3,7 @@
 use serde_json::Value;
 use windlass::demo::Failure;
 
+use super::books;
 use super::scene::Scene;
 
 /// Something that ends once.
@@ -44,7 +45,11 @@ impl Thing {
                     Some("ERROR" | "CANCELED") => true,
                     _ => false,
                 };
-                Ok(state.filter(|_| is_over))
+                // What is canceled is so at once; what it takes to undo it comes after.
+                if !is_over || record(scene, id)?["cleanup"] != "done" {
+                    return Ok(None);
+                }
+                Ok(state)
             }
             Self::Task(id) => {
                 let state = word(&scene.rig.platform.task(id)?["state"]);
@@ -53,29 +58,21 @@ impl Thing {
         }
     }
 
-    /// What its record has against it once it is over: two ends, or a cancel without its reason.
+    /// What is to be said against it once it is over: another number of ends than one, or a cancel
+    /// without its reason.
     pub(super) fn faults(
         &self,
         scene: &Scene,
         reason: Option<&str>,
     ) -> Result<Vec<String>, Failure> {
-        let (Self::Deployment(id) | Self::Site(id)) = self else {
-            return Ok(Vec::new());
-        };
-        let record = record(scene, id)?;
-        let mut wrong = Vec::new();
-        let ends = record["events"].as_array().into_iter().flatten();
-        let ends: Vec<&str> = ends
-            .filter_map(|event| event["event"].as_str().or_else(|| event["type"].as_str()))
-            .filter(|kind| kind.contains("finalized"))
-            .collect();
-        if ends.len() > 1 {
-            wrong.push(format!("{id} has ended {} times: {ends:?}", ends.len()));
-        }
-        if let Some(reason) = reason
-            && record["cancel"]["reason"] != reason
-        {
-            wrong.push(format!("the cancel of {id} is not in its record: {record}"));
+        let (Self::Deployment(id) | Self::Site(id) | Self::Task(id)) = self;
+        let ended = books::ended_once(&scene.rig.server.data_dir(), id)?;
+        let mut wrong: Vec<String> = ended.into_iter().collect();
+        if let (Some(reason), Self::Deployment(_) | Self::Site(_)) = (reason, self) {
+            let record = record(scene, id)?;
+            if record["cancel"]["reason"] != reason {
+                wrong.push(format!("the cancel of {id} is not in its record: {record}"));
+            }
         }
         Ok(wrong)
     }

@@ -20,11 +20,19 @@ pub(super) enum Role {
     Router,
     /// `windlass shim`, or the init process below it.
     Shim,
+    /// `windlass restore`.
+    Restore,
 }
 
 impl Role {
     /// All of them.
-    pub(super) const ALL: [Self; 4] = [Self::Supervisor, Self::Control, Self::Router, Self::Shim];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Supervisor,
+        Self::Control,
+        Self::Router,
+        Self::Shim,
+        Self::Restore,
+    ];
 
     /// Its name.
     pub(super) fn word(self) -> &'static str {
@@ -33,6 +41,7 @@ impl Role {
             Self::Control => "control",
             Self::Router => "router",
             Self::Shim => "shim",
+            Self::Restore => "restore",
         }
     }
 }

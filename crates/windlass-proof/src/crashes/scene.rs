@@ -21,12 +21,48 @@ pub(super) const INSTANCES: u32 = 2;
 const ROLES: usize = 3;
 /// A life after which the supervisor starts a role again at once.
 const LONG_LIFE_MS: u64 = 61_000;
+/// Where in the file of the clock the jump of the wall clock lies, see `windlass_clock::WALL_AT`.
+const WALL_AT: u64 = 8;
 /// Versions take their time to come up, so that a phase lasts until somebody is to die in it.
 const SLOW: &str = "HEALTH=deaf_250";
 /// Lines of its output that are shown when something is wrong.
 const LINES_SHOWN: usize = 40;
 /// What the processes that hide from a task are called.
 const HIDDEN: &str = "orphan";
+
+/// What every scene is made with.
+#[derive(Debug, Clone)]
+pub(super) struct Stage {
+    /// A Windlass with crash points.
+    pub(super) program: PathBuf,
+    /// The example application.
+    pub(super) example: PathBuf,
+    /// Isolation of the apps, if nothing else is needed.
+    pub(super) isolation: String,
+}
+
+/// How a rig is made.
+type MakeRig = fn(&Path, &Path, &[&str]) -> Result<Rig, Failure>;
+
+impl Stage {
+    /// A new Windlass.
+    pub(super) fn scene(&self) -> Result<Scene, Failure> {
+        self.scene_with(None)
+    }
+
+    /// One with this isolation.
+    pub(super) fn scene_with(&self, isolation: Option<&'static str>) -> Result<Scene, Failure> {
+        let wanted = isolation.unwrap_or(&self.isolation);
+        let mut scene = Scene::new(self, wanted, Rig::new)?;
+        scene.isolation = isolation;
+        Ok(scene)
+    }
+
+    /// One with its data on a small disk of its own.
+    pub(super) fn scene_on_small_disk(&self) -> Result<Scene, Failure> {
+        Scene::new(self, &self.isolation, Rig::on_small_disk)
+    }
+}
 
 /// A Windlass and what was made on it.
 #[derive(Debug)]
@@ -41,15 +77,16 @@ pub(super) struct Scene {
     pub(super) census: Census,
     pub(super) load: Option<Load>,
     clock_ms: u64,
+    /// What was needed instead of the usual one.
+    isolation: Option<&'static str>,
     /// How every deployment, build and task has ended.
     ledger: Vec<(Thing, String)>,
 }
 
 impl Scene {
-    /// A new Windlass.
-    pub(super) fn new(program: &Path, example: &Path, isolation: &str) -> Result<Self, Failure> {
+    fn new(stage: &Stage, isolation: &str, make: MakeRig) -> Result<Self, Failure> {
         let flags = ["--set", "staging_slots=1", "--isolation", isolation];
-        let rig = Rig::new(program, example, &flags)?;
+        let rig = make(&stage.program, &stage.example, &flags)?;
         let site = Site::of(&rig.platform)?;
         let census = Census::new(&rig.server.data_dir());
         let archive = |version: &str, more: &str| rig.archive(&format!("{version}\n{more}"));
@@ -71,8 +108,14 @@ impl Scene {
             census,
             load: None,
             clock_ms: 0,
+            isolation: None,
             ledger: Vec::new(),
         })
+    }
+
+    /// Whether its apps have the isolation that is needed.
+    pub(super) fn has_isolation(&self, isolation: Option<&str>) -> bool {
+        self.isolation == isolation
     }
 
     /// The droplet that does not serve.
@@ -90,6 +133,11 @@ impl Scene {
         self.serving = 1 - self.serving;
     }
 
+    /// The database.
+    pub(super) fn database(&self) -> PathBuf {
+        self.rig.server.data_dir().join(books::DATABASE)
+    }
+
     /// Where the point is named.
     pub(super) fn file(&self) -> PathBuf {
         self.rig.server.data_dir().join(FILE)
@@ -98,16 +146,32 @@ impl Scene {
     /// So much passes at once, for every role.
     pub(super) fn pass(&mut self, millis: u64) -> Result<(), Failure> {
         self.clock_ms += millis;
+        self.set_clock(0, self.clock_ms.to_le_bytes())
+    }
+
+    /// The wall clock of every role is so far ahead from now on, or behind.
+    pub(super) fn set_wall(&mut self, millis: i64) -> Result<(), Failure> {
+        self.set_clock(WALL_AT, millis.to_le_bytes())
+    }
+
+    fn set_clock(&self, at: u64, bytes: [u8; 8]) -> Result<(), Failure> {
         let path = self.rig.server.data_dir().join("test-clock-ms");
         let written = std::fs::OpenOptions::new()
             .write(true)
             .open(&path)
-            .and_then(|file| file.write_all_at(&self.clock_ms.to_le_bytes(), 0));
+            .and_then(|file| file.write_all_at(&bytes, at));
         written.map_err(|source| Failure::File {
             what: "write",
             path,
             source,
         })
+    }
+
+    /// Asks with new tokens from here on.
+    pub(super) fn renew(&mut self) -> Result<(), Failure> {
+        self.rig.renew()?;
+        self.site = Site::of(&self.rig.platform)?;
+        Ok(())
     }
 
     /// Names of the runs that live.
@@ -162,8 +226,7 @@ impl Scene {
             return Ok(false);
         }
         self.rig.server.up()?;
-        self.rig.renew()?;
-        self.site = Site::of(&self.rig.platform)?;
+        self.renew()?;
         Ok(true)
     }
 
