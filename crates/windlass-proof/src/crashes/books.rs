@@ -50,22 +50,12 @@ pub(super) fn ended_once(data_dir: &Path, id: &str) -> Result<Option<String>, Fa
 }
 
 fn ends(database: &Connection, id: &str) -> rusqlite::Result<Vec<String>> {
-    let mut statement = database.prepare(
-        "SELECT subject_kind, kind FROM events WHERE subject_id = ? ORDER BY commit_no, seq",
-    )?;
-    let told = statement
-        .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<Vec<(String, String)>>>()?;
-    // A build that is canceled before it runs is over with that.
-    let never_ran = told
-        .iter()
-        .all(|(subject, kind)| subject == "build" && kind != "running");
-    let is_end = |kind: &String| ENDS.contains(&&**kind) || (never_ran && kind == "canceling");
-    Ok(told
-        .into_iter()
-        .map(|(_, kind)| kind)
-        .filter(is_end)
-        .collect())
+    let mut statement =
+        database.prepare("SELECT kind FROM events WHERE subject_id = ? ORDER BY commit_no, seq")?;
+    let told = statement.query_map([id], |row| row.get(0))?;
+    let mut ends = told.collect::<rusqlite::Result<Vec<String>>>()?;
+    ends.retain(|kind| ENDS.contains(&&**kind));
+    Ok(ends)
 }
 
 fn read(data_dir: &Path) -> Result<Connection, Failure> {
