@@ -82,9 +82,7 @@ impl Census {
         }
         let all = processes::all();
         for main in runs.iter().filter_map(|run| run.main) {
-            let leader = all.iter().find(|process| process.pid == main);
-            // Session 0 is the kernel's: its threads take up numbers of processes that have ended.
-            if let Some(leader) = leader.filter(|leader| leader.session > 0) {
+            if let Some(leader) = all.iter().find(|process| process.pid == main) {
                 self.sessions
                     .entry(leader.session)
                     .or_insert(leader.start_ticks);

@@ -23,8 +23,8 @@ impl RunLoop<'_> {
         let now = Instant::now();
         self.started = Some(now);
         self.state.started_at_ms = Some(wall_ms());
-        let pids: Vec<u32> = self.spawned.iter().map(|pid| self.host_pid(*pid)).collect();
-        self.state.main_pid = pids.first().copied();
+        let pids: Vec<Option<u32>> = self.spawned.iter().map(|pid| self.host_pid(*pid)).collect();
+        self.state.main_pid = pids.first().copied().flatten();
         self.state.phase = RunPhase::Starting;
         self.is_state_new = true;
         let limited = self.spec.processes.iter().zip(&pids);
@@ -33,7 +33,9 @@ impl RunLoop<'_> {
             dirs: Sampler::dirs_of(self.spec),
             groups: self.groups.clone(),
             limited: limited
-                .filter_map(|(process, pid)| Some((process.name.clone(), *pid, process.memory_mb?)))
+                .filter_map(|(process, pid)| {
+                    Some((process.name.clone(), (*pid)?, process.memory_mb?))
+                })
                 .collect(),
             usage: Arc::clone(&self.usage),
             started: now,
@@ -58,16 +60,16 @@ impl RunLoop<'_> {
         }
     }
 
-    fn host_pid(&self, pid: u32) -> u32 {
+    /// The number that the machine knows a process by; `None` when it has already ended.
+    fn host_pid(&self, pid: u32) -> Option<u32> {
         if !self.spec.isolation.pidns {
-            return pid;
+            return Some(pid);
         }
         let init = self.init.pid.as_raw().unsigned_abs();
         let children = procfs::all().into_iter().filter(|stat| stat.ppid == init);
-        let found = children
+        children
             .map(|stat| stat.pid)
-            .find(|host| procfs::innermost_pid(*host) == Some(pid));
-        found.unwrap_or(pid)
+            .find(|host| procfs::innermost_pid(*host) == Some(pid))
     }
 
     fn thread(&mut self, work: impl FnOnce(&EventSender) + Send + 'static) {
