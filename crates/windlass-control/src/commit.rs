@@ -193,13 +193,13 @@ fn save(
         }
     }
     if let Some(settings) = settings {
-        let leased = lease(tx, after, &committed.plan, now, settings);
-        match leased {
-            // A fact or a cancel is never refused for that: the launch waits for a port.
-            Err(Error::Unavailable(text)) if !needs_room(input) => {
-                tracing::warn!(app.id = %after.app, "{text}");
+        match lease(tx, after, &committed.plan, now, settings)? {
+            Leased::All => {}
+            Leased::Short(text) if needs_room(input) => {
+                return Err(Error::Unavailable(text.to_owned()));
             }
-            leased => leased?,
+            // A fact or a cancel is never refused for that: the launch waits for a port.
+            Leased::Short(text) => tracing::warn!(app.id = %after.app, "{text}"),
         }
     }
     Ok(())
@@ -232,6 +232,14 @@ fn needs_room(input: &Input) -> bool {
     }
 }
 
+/// Whether there was room for what a plan wants to run.
+enum Leased {
+    /// For all of it.
+    All,
+    /// Not for all; what is short.
+    Short(&'static str),
+}
+
 /// Leases ports and a user id for what the plan wants to run, in the same commit: route table and
 /// launch then agree without asking again.
 fn lease(
@@ -240,16 +248,14 @@ fn lease(
     plan: &Plan,
     now: Now,
     settings: &CommitSettings,
-) -> Result<(), Error> {
+) -> Result<Leased, StoreError> {
     let runs = !plan.instances.is_empty() || !plan.tasks.is_empty() || !plan.builds.is_empty();
     if runs
         && tx
             .lease_uid(&state.app, settings.uid_range.clone())?
             .is_none()
     {
-        return Err(Error::Unavailable(
-            "no user id is left for another app".to_owned(),
-        ));
+        return Ok(Leased::Short("no user id is left for another app"));
     }
     for instance in plan
         .instances
@@ -266,12 +272,10 @@ fn lease(
             .lease_port(&state.app, &run.to_string(), range, now.uptime)?
             .is_none()
         {
-            return Err(Error::Unavailable(
-                "no port is left for another instance".to_owned(),
-            ));
+            return Ok(Leased::Short("no port is left for another instance"));
         }
     }
-    Ok(())
+    Ok(Leased::All)
 }
 
 fn ledgers(
