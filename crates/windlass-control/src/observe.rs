@@ -283,6 +283,15 @@ impl Control {
             {
                 return Ok(());
             }
+            // A fact may have waited while a newer one was taken in: at the start control looks at
+            // the runs before it hears what was told meanwhile, and a resync tells what it has
+            // looked at earlier. Whatever has changed since is told again behind it.
+            let runs = self.driver().observe_app(app.as_str()).await;
+            let is_of_before = |now: &runtime::RunStatus| now.routable != routable;
+            let text = name.to_string();
+            if runs.iter().any(|now| now.run == text && is_of_before(now)) {
+                return Ok(());
+            }
             self.commit(app, Input::Observe(seen)).await?;
         }
         Ok(())

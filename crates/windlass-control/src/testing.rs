@@ -297,6 +297,11 @@ impl Driver for TestDriver {
     }
 }
 
+/// Has control take in what a driver tells, at once.
+pub async fn take_in(control: &Control, told: Observation) {
+    control.take_in(told).await;
+}
+
 /// Opens control over a directory with a [`TestDriver`].
 ///
 /// # Errors

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use windlass_control::Extra;
+use windlass_control::{Extra, testing};
 use windlass_engine::records::AuditEvent;
 use windlass_engine::release::ReleaseState;
 use windlass_engine::strategy::Strategy;
-use windlass_runtime::Driver as _;
+use windlass_runtime::{Driver as _, Observation};
 
 use crate::world::World;
 
@@ -88,4 +88,16 @@ async fn a_crash_is_one_row_of_the_audit_trail_with_its_reason() {
         .until("all are gone", |state| state.instances.is_empty())
         .await;
     assert_eq!(crashes(&world).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_before_the_newest_look_changes_nothing() {
+    let world = World::start(2).await;
+    let state = || world.control.state(&world.app).expect("readable");
+    let before = state();
+    for run in world.driver.running() {
+        let routable = false;
+        testing::take_in(&world.control, Observation::Routable { run, routable }).await;
+    }
+    assert_eq!(state(), before);
 }
