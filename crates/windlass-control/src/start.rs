@@ -224,10 +224,9 @@ impl Control {
                 routable: status.routable,
             },
             (RunPhase::Launching | RunPhase::Starting | RunPhase::Stopping, _) => {
-                if status.pid.is_none() {
+                let (pid, Some(at_ms)) = (status.pid, status.started_at_ms) else {
                     return;
-                }
-                let (pid, at_ms) = (status.pid.unwrap_or(0), status.started_at_ms.unwrap_or(0));
+                };
                 runtime::Observation::Started { run, pid, at_ms }
             }
         };

@@ -190,7 +190,7 @@ impl TestDriver {
         };
         self.tell(Observation::Started {
             run: spec.run.clone(),
-            pid: 1,
+            pid: Some(1),
             at_ms: 0,
         });
         if healthy {

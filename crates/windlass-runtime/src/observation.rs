@@ -14,8 +14,9 @@ pub enum Observation {
     Started {
         /// Name of the run.
         run: String,
-        /// Process id of the main process, for display.
-        pid: u32,
+        /// Process id of the main process, for display; `None` when it had ended before it was
+        /// looked for.
+        pid: Option<u32>,
         /// When, in milliseconds since the epoch.
         at_ms: u64,
     },

@@ -38,7 +38,7 @@ pub(super) fn present(status: &RunStatus) -> Vec<Observation> {
 fn started(status: &RunStatus) -> Option<Observation> {
     Some(Observation::Started {
         run: status.run.clone(),
-        pid: status.pid?,
+        pid: status.pid,
         at_ms: status.started_at_ms?,
     })
 }
@@ -104,6 +104,11 @@ mod tests {
         assert_eq!(words(&launching, &running), ["started"]);
         assert_eq!(words(&running, &ended), ["exited"]);
         assert_eq!(words(&launching, &ended), ["started", "exited"]);
+        let nobody_saw_it = RunStatus {
+            pid: None,
+            ..running
+        };
+        assert_eq!(words(&launching, &nobody_saw_it), ["started"]);
         let never_started = status(RunPhase::Ended, false);
         assert_eq!(words(&launching, &never_started), ["exited"]);
     }
