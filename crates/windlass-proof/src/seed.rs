@@ -34,8 +34,9 @@ use crate::double;
 
 /// Apps that are made at the same time.
 const AT_ONCE: usize = 64;
-/// Ports for instances: two a seeded app.
-const FIRST_PORT: u16 = 10_000;
+/// Ports for the instances of seeded apps, two an app, none of which listens: behind all blocks from
+/// which a Windlass on automatic ports takes its own.
+const FIRST_PORT: u16 = 32_500;
 
 /// What is put in.
 #[derive(Debug, Clone, Copy)]
