@@ -33,7 +33,9 @@ pub(super) struct Outcomes {
 
 /// Lets each of the faults strike in each of the phases.
 pub(super) fn run(stage: &Stage, faults: &[Fault], phases: &[Phase]) -> Result<Outcomes, Failure> {
-    small_disk::alone()?;
+    if faults.contains(&Fault::FullDisk) {
+        small_disk::alone()?;
+    }
     let mut outcomes = Outcomes::default();
     for fault in faults {
         let mut scene = stage.scene_for(*fault)?;
