@@ -276,22 +276,25 @@ impl RouterLink {
         loop {
             let mut changed = std::pin::pin!(self.shared.changed.notified());
             changed.as_mut().enable();
-            let missing = self.missing(position);
-            if missing.is_empty() {
-                let after_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                return Acknowledgement::Acknowledged { after_ms };
-            }
+            // A look at the locks is dear, and all who wait are woken at each acknowledgement: it
+            // is left out as long as it could not change the answer.
+            let is_behind = self.shared.lock().is_behind(position);
             let left = timeout.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                return Acknowledgement::NotYet { missing };
-            }
-            let rescan = if missing.iter().any(|router| router.position.is_none()) {
-                left.min(PRESENCE_RESCAN)
-            } else {
+            let wait = if is_behind && !left.is_zero() {
                 left
+            } else {
+                let missing = self.missing(position);
+                if missing.is_empty() {
+                    let after_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    return Acknowledgement::Acknowledged { after_ms };
+                }
+                if left.is_zero() {
+                    return Acknowledgement::NotYet { missing };
+                }
+                left.min(PRESENCE_RESCAN)
             };
             // Both outcomes mean: look again.
-            let _ = tokio::time::timeout(rescan, changed).await;
+            let _ = tokio::time::timeout(wait, changed).await;
         }
     }
 
@@ -412,6 +415,11 @@ impl State {
         self.connections
             .values()
             .filter_map(|connection| connection.router.as_ref())
+    }
+
+    /// Whether a router that is connected has not switched to a table.
+    fn is_behind(&self, position: Position) -> bool {
+        self.routers().any(|router| router.position < position)
     }
 
     fn router(&self, name: &str) -> Option<&ConnectedRouter> {
