@@ -20,7 +20,6 @@ use windlass_engine::records::{
 use windlass_runtime::{Command, LaunchSpec, ProcessSpec, RunKind};
 use windlass_store::{ReleaseRow, TaskRow, Tx};
 
-use crate::archive::ArchiveLimits;
 use crate::blobs::Digest;
 use crate::clock;
 use crate::control::Control;
@@ -70,7 +69,6 @@ impl Control {
             buildpacks,
             env_names: variables.keys().cloned().collect(),
             owner: self.owner(&record.id)?,
-            limits: ArchiveLimits::PACKAGE,
             build_command: settings.build_command.clone(),
             site: settings.static_site.then(|| SitePlan {
                 output_dir: settings.output_dir.clone(),

@@ -26,6 +26,8 @@ pub struct ArchiveLimits {
 
 const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
+/// More than deflate reaches, which ends at about 1,032.
+const DEFLATE_RATIO: u64 = 1_100;
 
 impl ArchiveLimits {
     /// For packages that users upload.
@@ -41,14 +43,20 @@ impl ArchiveLimits {
         metadata_bytes: 32 * MIB,
     };
 
+    /// For packages that are in the store. An upload was held against [`Self::PACKAGE`] when it came;
+    /// what was packed here out of known files may be as compressible as those are.
+    pub const STORED_PACKAGE: Self = Self {
+        ratio: DEFLATE_RATIO,
+        ..Self::PACKAGE
+    };
+
     /// For droplets, build caches and directories: what staging made of a package.
-    /// Its own output may be as compressible as it likes (deflate ends at about 1,032), the total
-    /// is what bounds it.
+    /// Its own output may be as compressible as it likes, the total is what bounds it.
     pub const DROPLET: Self = Self {
         entries: 400_000,
         total_bytes: 4 * GIB,
         file_bytes: 2 * GIB,
-        ratio: 1_100,
+        ratio: DEFLATE_RATIO,
         ..Self::PACKAGE
     };
 }

@@ -27,8 +27,6 @@ pub struct StagingRequest {
     pub env_names: Vec<String>,
     /// Under whom the run runs; `None` = as this process.
     pub owner: Option<Owner>,
-    /// What the package may contain.
-    pub limits: ArchiveLimits,
     /// A command of the user that runs after the buildpacks have built.
     pub build_command: Option<String>,
     /// Set when the outcome is files to serve.
@@ -111,7 +109,7 @@ pub fn prepare(
         StagingSource::Package(package) => {
             let (package, _) = blobs.open_checked(package)?;
             let options = ExtractOptions {
-                limits: request.limits,
+                limits: ArchiveLimits::STORED_PACKAGE,
                 ..ExtractOptions::default()
             };
             extract_zip(package, app, options).map_err(PrepareError::Package)?;
@@ -181,4 +179,35 @@ fn restore_cache(
         fs::create_dir_all(directory).map_err(io)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::whole::World;
+    use super::*;
+    use crate::archive::{Refusal, zip_tree};
+
+    /// Above the size from which an upload of this kind is refused.
+    const ZEROS_BYTES: usize = 17 * 1024 * 1024;
+
+    #[test]
+    fn what_was_packed_here_may_be_as_compressible_as_it_is() {
+        let (world, tree) = (World::new(), tempfile::tempdir().unwrap());
+        fs::write(tree.path().join("zeros"), vec![0; ZEROS_BYTES]).unwrap();
+        let packed = zip_tree(Vec::new(), tree.path(), &ArchiveLimits::PACKAGE);
+        let (package, _) = packed.unwrap();
+        let refused = extract_zip(
+            std::io::Cursor::new(&package),
+            tempfile::tempdir().unwrap().path(),
+            ExtractOptions::default(),
+        );
+        let refusal = refused.unwrap_err();
+        assert!(
+            matches!(refusal.refusal(), Some(Refusal::Ratio { .. })),
+            "{refusal}"
+        );
+        world.prepare(&world.request(&package));
+        let file = fs::metadata(world.work().app.join("zeros")).unwrap();
+        assert_eq!(file.len(), ZEROS_BYTES as u64);
+    }
 }

@@ -46,7 +46,6 @@ impl World {
             buildpacks: Vec::new(),
             env_names: Vec::new(),
             owner: None,
-            limits: ArchiveLimits::PACKAGE,
             build_command: None,
             site: None,
             build_output: None,
