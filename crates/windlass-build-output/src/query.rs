@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// Pairs that are looked at; what follows is passed on untouched at the end.
 const PAIR_LIMIT: usize = 500;
+
+/// What no query of an address has as it is, beside what is no ASCII. A percent sign is none of it:
+/// pairs are encoded already.
+const NOT_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
 /// A query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,17 +60,17 @@ impl Query {
         self.pairs.is_empty()
     }
 
-    /// As text, without `?`.
+    /// As text that may stand in an address, without `?`.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for (key, value) in &self.pairs {
             if !text.is_empty() {
                 text.push('&');
             }
-            text.push_str(key);
+            text.extend(utf8_percent_encode(key, NOT_IN_QUERY));
             if let Some(value) = value {
                 text.push('=');
-                text.push_str(value);
+                text.extend(utf8_percent_encode(value, NOT_IN_QUERY));
             }
         }
         text
@@ -98,5 +102,13 @@ mod tests {
         assert_eq!(query.values("e").collect::<Vec<_>>(), ["f g"]);
         query.add_missing(&Query::parse("a=9&new=1&c+d=9"));
         assert_eq!(query.text(), "a=1&b&c%20d=x%2Fy&a=2&e=f+g&new=1");
+    }
+
+    #[test]
+    fn what_no_address_has_is_encoded() {
+        let query = Query::parse("a\r\n=\u{1}\0&b%0d=%zz {x}|[1]'&<\u{fc}>=\"#");
+        let text = "a%0D%0A=%01%00&b%0d=%zz%20{x}|[1]'&%3C%C3%BC%3E=%22%23";
+        assert_eq!(query.text(), text);
+        assert_eq!(Query::parse(text).text(), text);
     }
 }
