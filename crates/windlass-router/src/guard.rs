@@ -26,7 +26,7 @@ use connection::Decided;
 /// Read at once from the socket, in bytes.
 const READ_BYTES: usize = 16 * 1024;
 /// Empty lines before a request line, which some clients send after a body.
-const BLANK_LIMIT_BYTES: usize = 8;
+pub(crate) const BLANK_LIMIT_BYTES: usize = 8;
 /// Bytes that may arrive before an upgrade is decided.
 const UNDECIDED_LIMIT_BYTES: usize = 64 * 1024;
 /// After a refusal the rest of what the client sends is read and dropped, so

@@ -13,15 +13,13 @@ use tokio::io::{AsyncRead, ReadBuf};
 use crate::compiled::{Compiler, usable};
 use crate::config::Limits;
 use crate::framing::{BodyFollower, HeadLimits, Refusal, check_head, head_end};
-use crate::guard::{ClientConnection, Guard, GuardLimits, RefusalPath};
+use crate::guard::{BLANK_LIMIT_BYTES, ClientConnection, Guard, GuardLimits, RefusalPath};
 use crate::table::{Delta, Table};
 use crate::table_file::{self, TableFileError, TableRead};
 use crate::upstream::Uptime;
 
 /// Begins the path of the request that stands for a refused one.
 pub const REFUSED: &str = "/refused-";
-/// Empty lines before a request line that are passed over, in bytes.
-const BLANK_LIMIT_BYTES: usize = 8;
 /// No wait of these checks ever ends by it.
 const LONG: Duration = Duration::from_hours(1);
 
