@@ -79,6 +79,7 @@ pub fn control_over(open_driver: OpenDriver) -> Result<ExitCode, CliError> {
     let handover = handover::receive::<Orders>()?;
     let settings = handover.orders.settings.clone();
     telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
+    program::take_open_files();
     #[cfg(windlass_fail)]
     crate::crash::arm(&settings.layout(), crate::crash::Mortal::Control)
         .map_err(CliError::Failed)?;

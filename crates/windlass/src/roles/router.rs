@@ -29,6 +29,7 @@ pub fn router() -> Result<ExitCode, CliError> {
     let mut handover = handover::receive::<Orders>()?;
     let settings = handover.orders.settings.clone();
     telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
+    program::take_open_files();
     #[cfg(windlass_fail)]
     crate::crash::arm(&settings.layout(), crate::crash::Mortal::Router)
         .map_err(CliError::Failed)?;

@@ -50,6 +50,33 @@ fn a_second_up_is_refused_with_the_pid_of_the_first() {
     world.end();
 }
 
+#[test]
+fn roles_take_as_many_open_files_as_they_may() {
+    let directory = temporary_directory();
+    let script = directory.path().join("windlass");
+    let program = program();
+    let text = format!(
+        "#!/bin/sh\nulimit -S -n 256\nexec '{}' \"$@\"\n",
+        program.display()
+    );
+    std::fs::write(&script, text).expect("script");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("mode");
+    let mut server = Server::new(&script, &directory.path().join("w"), &[]).expect("home");
+    server.up().expect("up");
+    for role in [Role::Control, Role::Router] {
+        let pid = server.pid(role).expect("runs");
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("limits");
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max open files"))
+            .expect("line");
+        let mut words = line.split_whitespace();
+        let (soft, hard) = (words.next(), words.next());
+        assert_eq!(soft, hard, "{role:?}: {line}");
+    }
+    server.down().expect("down");
+}
+
 /// Interrupts the demo once so much of it runs; all of it has to go.
 fn interrupted(when: impl Fn(&[census::Seen]) -> bool) {
     let directory = temporary_directory();
