@@ -11,7 +11,7 @@ mod act;
 mod books;
 mod cell;
 mod census;
-mod dice;
+pub(crate) mod dice;
 mod fault;
 mod faults;
 mod gate;

@@ -2,7 +2,7 @@
 //! apps can be active on one machine while store, engine, APIs, router and the measured app are
 //! real. This program is then started as `up`, and starts itself as every role.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,13 +24,21 @@ pub const COMMAND: &str = "windlass-double";
 /// shims do.
 pub const FILE: &str = "double-runs";
 
+/// Ports for what runs in name.
+pub const FIRST_PORT: u16 = 10_000;
+/// The last of them.
+pub const LAST_PORT: u16 = 64_999;
+/// Its presence says that all of these are for instances.
+const ALL_PORTS: &str = "double-ports";
+
 /// Takes the command line if it is one of Windlass itself.
 pub fn role() -> Option<ExitCode> {
     let word = std::env::args().nth(1)?;
     if word == "control" {
-        let ended = windlass::roles::control_over(|settings, observations| {
-            Box::pin(open(settings, observations))
-        });
+        let ended = windlass::roles::control_over(
+            |settings, observations| Box::pin(open(settings, observations)),
+            take_ports,
+        );
         return Some(ended.unwrap_or_else(|error| {
             windlass::output::complain(&error.to_string());
             ExitCode::FAILURE
@@ -39,6 +47,22 @@ pub fn role() -> Option<ExitCode> {
     let windlass = windlass::cli::Cli::command();
     windlass.find_subcommand(&word)?;
     Some(windlass::cli::run(windlass::cli::Cli::parse()))
+}
+
+/// Lets instances have every port from [`FIRST_PORT`] on: only for a Windlass that starts nothing
+/// else than what runs in name, since others of this machine may use these ports.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn give_all_ports(data_dir: &Path) -> io::Result<()> {
+    std::fs::write(data_dir.join(ALL_PORTS), "")
+}
+
+fn take_ports(settings: &mut windlass::settings::Settings) {
+    if settings.data_dir.join(ALL_PORTS).exists() {
+        settings.instance_port_first = FIRST_PORT;
+        settings.instance_port_count = LAST_PORT - FIRST_PORT + 1;
+    }
 }
 
 /// A line of the file.
@@ -97,14 +121,26 @@ async fn open(
     }))
 }
 
-/// Makes it know what ran when control died.
-fn adopt(double: &TestDriver, path: &Path) -> io::Result<BTreeSet<String>> {
+/// Names of the runs that run, by app.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn running(path: &Path) -> io::Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut apps: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (run, started) in live(path)? {
+        apps.entry(started.app).or_default().insert(run);
+    }
+    Ok(apps)
+}
+
+/// What was started and not ended.
+fn live(path: &Path) -> io::Result<BTreeMap<String, Started>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error),
     };
-    let mut running = std::collections::BTreeMap::new();
+    let mut running = BTreeMap::new();
     // A torn last line is a start that nobody was told of.
     for line in text
         .lines()
@@ -115,8 +151,13 @@ fn adopt(double: &TestDriver, path: &Path) -> io::Result<BTreeSet<String>> {
             None => running.remove(&line.run),
         };
     }
+    Ok(running)
+}
+
+/// Makes it know what ran when control died.
+fn adopt(double: &TestDriver, path: &Path) -> io::Result<BTreeSet<String>> {
     let mut apps = BTreeSet::new();
-    for (run, started) in running {
+    for (run, started) in live(path)? {
         apps.insert(started.app.clone());
         double.adopt(RunStatus {
             app: started.app,

@@ -18,6 +18,7 @@ use tally::{Counts, Kind, Tally};
 use visitors::Visitors;
 
 mod access_log;
+mod apps;
 mod connection;
 mod cycle;
 mod socket;
@@ -41,6 +42,17 @@ pub struct Arguments {
     /// At least so many requests.
     #[arg(long, default_value_t = 1_000_000)]
     requests: u64,
+    /// Instead: so many apps, whose instances run in name only, are deployed at once, and most of
+    /// these deployments are canceled, continued or superseded at once.
+    #[arg(long, conflicts_with_all = ["cycles", "requests", "limit_minutes"],
+          value_parser = clap::value_parser!(u32).range(20..=20_000))]
+    apps: Option<u32>,
+    /// Rounds with these apps; memory is compared between the middle one and the last.
+    #[arg(long, default_value_t = 6, requires = "apps", value_parser = clap::value_parser!(u32).range(2..))]
+    rounds: u32,
+    /// What is asked of which app.
+    #[arg(long, default_value_t = 1, requires = "apps")]
+    seed: u64,
     /// Given up after so many minutes.
     #[arg(long, default_value_t = 60)]
     limit_minutes: u64,
@@ -73,6 +85,13 @@ struct Seen {
 /// # Errors
 /// When Windlass or the example can't be had, or a deployment does not go as it should.
 pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
+    if let Some(apps) = arguments.apps {
+        let seen = apps::run(apps as usize, arguments.rounds, arguments.seed)?;
+        if arguments.output == Output::Json {
+            let _ = writeln!(std::io::stdout(), "{}", seen.to_json());
+        }
+        return Ok(seen.holds());
+    }
     let (program, example) = (programs::windlass()?, programs::example()?);
     let mut rig = Rig::new(&program, &example, &[])?;
     let archive = |version: &str| {

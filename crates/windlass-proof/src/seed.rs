@@ -54,6 +54,16 @@ pub fn app_id(number: usize) -> String {
     format!("5eed0000-0000-4000-8000-{number:012x}")
 }
 
+/// Name of a seeded app.
+pub fn app_name(number: usize) -> String {
+    format!("crowd-{number}")
+}
+
+/// Id of the artifact that a seeded app is started with.
+pub fn first_artifact(number: usize) -> String {
+    format!("5eed0001-0000-4000-8000-{number:012x}")
+}
+
 /// Id of the second artifact of a seeded app.
 pub fn second_artifact(number: usize) -> String {
     format!("5eed0002-0000-4000-8000-{number:012x}")
@@ -137,7 +147,7 @@ async fn open(server: &Server) -> Result<(Control, Arc<TestDriver>), Failure> {
     };
     let _ = fs::remove_file(&socket);
     let settings = ControlSettings {
-        port_range: FIRST_PORT..=64_999,
+        port_range: FIRST_PORT..=double::LAST_PORT,
         ..ControlSettings::local(&data_dir)
     };
     let control = Control::open(settings, parts).await.map_err(refused)?;
@@ -157,7 +167,7 @@ impl Seeder {
         let new = NewApp {
             id: app.clone(),
             space: self.space.as_str().into(),
-            name: format!("crowd-{number}"),
+            name: app_name(number),
             dialect: Dialect::CloudFoundry,
             policy: ConcurrencyPolicy::SupersedeNow,
             metadata: Metadata::default(),
@@ -170,7 +180,7 @@ impl Seeder {
             .create_app(new, Extra::default())
             .await
             .map_err(refused)?;
-        let first = format!("5eed0001-0000-4000-8000-{number:012x}");
+        let first = first_artifact(number);
         for id in [&first, &second_artifact(number)] {
             let artifact = Artifact {
                 id: ArtifactId::from(id.as_str()),

@@ -19,9 +19,13 @@ use tokio_rustls::TlsConnector;
 use windlass::demo::Failure;
 use windlass::demo::platform::Platform;
 
+/// A connection that was idle for longer is opened again: the server closes it after twice that,
+/// perhaps while a request is on its way.
+const IDLE_LIMIT: Duration = Duration::from_secs(10);
+
 /// Whom clients talk to, and as whom.
 #[derive(Debug, Clone)]
-pub(super) struct Door {
+pub(crate) struct Door {
     address: SocketAddr,
     name: ServerName<'static>,
     tls: Arc<ClientConfig>,
@@ -30,16 +34,16 @@ pub(super) struct Door {
 
 /// What came back, and how long that took from the first byte sent to the last one read.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Value,
-    pub(super) took: Duration,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+    pub(crate) took: Duration,
 }
 
 impl Reply {
     /// The body of a success.
-    pub(super) fn ok(self) -> Result<Value, Failure> {
+    pub(crate) fn ok(self) -> Result<Value, Failure> {
         if (200..300).contains(&self.status) {
             return Ok(self.body);
         }
@@ -52,14 +56,15 @@ impl Reply {
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     door: Door,
     sender: SendRequest<Full<Bytes>>,
+    used: Instant,
 }
 
 impl Door {
     /// The Cloud Foundry API of a Windlass.
-    pub(super) fn of(platform: &Platform) -> Result<Self, Failure> {
+    pub(crate) fn of(platform: &Platform) -> Result<Self, Failure> {
         let variable = |name: &str| {
             platform
                 .env
@@ -90,10 +95,11 @@ impl Door {
     }
 
     /// Opens a connection.
-    pub(super) async fn client(&self) -> Result<Client, Failure> {
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
         Ok(Client {
             sender: self.connect().await?,
             door: self.clone(),
+            used: Instant::now(),
         })
     }
 
@@ -113,15 +119,43 @@ impl Door {
 impl Client {
     /// Sends a request on the connection; any status is a reply. A connection that the server has
     /// closed while it was idle is opened again first, which does not count.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &mut self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
-        if self.sender.ready().await.is_err() {
-            self.sender = self.door.connect().await?;
+        loop {
+            let is_stale = self.used.elapsed() > IDLE_LIMIT;
+            if is_stale || self.sender.ready().await.is_err() {
+                self.sender = self.door.connect().await?;
+            }
+            let request = self.request(method.clone(), path, body)?;
+            let begun = Instant::now();
+            let answer = match self.sender.send_request(request).await {
+                Ok(answer) => answer,
+                // Closed between the look and the sending: nothing was sent.
+                Err(error) if error.is_canceled() => continue,
+                Err(error) => return Err(unsent(error)),
+            };
+            let (head, body) = answer.into_parts();
+            let bytes = body.collect().await.map_err(unsent)?.to_bytes();
+            self.used = Instant::now();
+            return Ok(Reply {
+                status: head.status.as_u16(),
+                headers: head.headers,
+                body: serde_json::from_slice(&bytes).unwrap_or_default(),
+                took: begun.elapsed(),
+            });
         }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
         let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
         let mut request = Request::builder()
             .method(method)
@@ -134,18 +168,7 @@ impl Client {
         if body.is_some() {
             request = request.header(http::header::CONTENT_TYPE, "application/json");
         }
-        let request = request.body(Full::new(bytes)).map_err(unsent)?;
-        let begun = Instant::now();
-        let answer = self.sender.send_request(request).await.map_err(unsent)?;
-        let (head, body) = answer.into_parts();
-        let bytes = body.collect().await.map_err(unsent)?.to_bytes();
-        let took = begun.elapsed();
-        Ok(Reply {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: serde_json::from_slice(&bytes).unwrap_or_default(),
-            took,
-        })
+        request.body(Full::new(bytes)).map_err(unsent)
     }
 }
 

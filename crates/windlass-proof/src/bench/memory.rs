@@ -11,16 +11,21 @@ fn field(pid: i32, file: &str, name: &str) -> f64 {
 }
 
 /// Resident memory, MiB.
-pub(super) fn resident(pid: i32) -> f64 {
+pub(crate) fn resident(pid: i32) -> f64 {
     field(pid, "status", "VmRSS")
 }
 
+/// Resident memory that belongs to no file, MiB: what a leak makes grow.
+pub(crate) fn anonymous(pid: i32) -> f64 {
+    field(pid, "status", "RssAnon")
+}
+
 /// Its part of the memory that it shares, and its own, MiB.
-pub(super) fn proportional(pid: i32) -> f64 {
+pub(crate) fn proportional(pid: i32) -> f64 {
     field(pid, "smaps_rollup", "Pss")
 }
 
 /// What it has alone, MiB.
-pub(super) fn private(pid: i32) -> f64 {
+pub(crate) fn private(pid: i32) -> f64 {
     field(pid, "smaps_rollup", "Private_Clean") + field(pid, "smaps_rollup", "Private_Dirty")
 }

@@ -1,7 +1,7 @@
 //! Medians and percentiles.
 
 /// The middle of some values; 0 of none.
-pub(super) fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     percentile(values, 50.0)
 }
 
@@ -12,7 +12,7 @@ pub(super) fn median(values: &[f64]) -> f64 {
     clippy::cast_sign_loss,
     reason = "counts of samples are far below 2^52, ranks are positive"
 )]
-pub(super) fn percentile(values: &[f64], percent: f64) -> f64 {
+pub(crate) fn percentile(values: &[f64], percent: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;

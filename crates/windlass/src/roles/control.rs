@@ -65,19 +65,24 @@ pub type OpenDriver = fn(
 
 /// Runs control until it is told to end.
 pub fn control() -> Result<ExitCode, CliError> {
-    control_over(|settings, observations| {
+    let open_driver: OpenDriver = |settings, observations| {
         Box::pin(async move {
             let driver = ProcessDriver::open(settings, observations).await?;
             Ok(Arc::new(driver) as Arc<dyn Driver>)
         })
-    })
+    };
+    control_over(open_driver, |_| {})
 }
 
-/// The same over another driver.
-pub fn control_over(open_driver: OpenDriver) -> Result<ExitCode, CliError> {
+/// The same over another driver, with settings that are adjusted to it.
+pub fn control_over(
+    open_driver: OpenDriver,
+    adjust: impl FnOnce(&mut Settings),
+) -> Result<ExitCode, CliError> {
     program::take_name();
     let handover = handover::receive::<Orders>()?;
-    let settings = handover.orders.settings.clone();
+    let mut settings = handover.orders.settings.clone();
+    adjust(&mut settings);
     telemetry::start_with(&settings.log).map_err(CliError::Failed)?;
     program::take_open_files();
     #[cfg(windlass_fail)]
