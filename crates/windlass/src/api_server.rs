@@ -1,5 +1,6 @@
 //! Serves an API over TLS: HTTP/1.1 and HTTP/2, with limits, to an orderly end.
 
+use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +10,37 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use windlass_clock::task::Instant;
+
+use activity::Activity;
+use patience::Patience;
+
+mod activity;
+mod patience;
 
 /// Open connections; more wait unaccepted.
 const CONNECTION_LIMIT: usize = 2_000;
 /// TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// From the first byte of a request to the end of its headers.
-const HEADER_LIMIT: Duration = Duration::from_secs(20);
-/// Header bytes of one request.
-const HEADER_LIMIT_BYTES: usize = 64 * 1024;
+/// From the first byte of a request to the end of its head.
+const HEAD_LIMIT: Duration = Duration::from_secs(20);
+/// Bytes of the head of one request.
+const HEAD_LIMIT_BYTES: usize = 64 * 1024;
+/// A connection without a request is closed after so long. Clients keep theirs for up to 90 s
+/// (Go, reqwest), and one that has just been closed fails whatever request is on its way: so it is
+/// them who have to end first.
+const QUIET_LIMIT: Duration = Duration::from_mins(2);
 /// Requests at the same time on one HTTP/2 connection.
 const STREAM_LIMIT: u32 = 128;
 /// Requests in flight may finish for so long at the end.
@@ -114,23 +129,66 @@ async fn connection(
         () = &mut last_request => return,
     };
     let Ok(Ok(stream)) = stream else { return };
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    if is_http2 {
+        answer(http2(), stream, None, router, last_request).await;
+    } else {
+        answer(http1(), stream, Some(HEAD_LIMIT), router, last_request).await;
+    }
+}
+
+fn http1() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    // Heads have their time limit in `Patience`.
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_LIMIT)
-        .max_buf_size(HEADER_LIMIT_BYTES);
+        .header_read_timeout(None)
+        .max_buf_size(HEAD_LIMIT_BYTES);
+    builder
+}
+
+fn http2() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http2_only();
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAM_LIMIT)
-        .max_header_list_size(u32::try_from(HEADER_LIMIT_BYTES).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(HEAD_LIMIT_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30));
-    let connection = builder
-        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
+    builder
+}
+
+/// Answers the requests of a connection until its client has ended it, has been quiet for too long,
+/// or `last_request` says that the one under way is the last.
+async fn answer<S>(
+    builder: auto::Builder<TokioExecutor>,
+    stream: S,
+    head_limit: Option<Duration>,
+    router: Router,
+    last_request: impl Future<Output = ()>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let activity = Arc::new(Activity::new());
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let active = activity.begin();
+        let answer = router.clone().oneshot(request);
+        async move { Ok::<_, Infallible>(active.until_end_of(answer.await?)) }
+    });
+    let stream = Patience::new(stream, Arc::clone(&activity), head_limit);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = activity.quiet(QUIET_LIMIT, Instant::now()) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                // A request may have come at this moment; one that has not even begun to speak
+                // HTTP/2 is not waited for.
+                () = activity.quiet(END_LIMIT, Instant::now()) => return,
+            }
+        }
         () = last_request => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -140,3 +198,6 @@ async fn connection(
         tracing::debug!(%error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests;

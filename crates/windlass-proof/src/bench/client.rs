@@ -19,9 +19,9 @@ use tokio_rustls::TlsConnector;
 use windlass::demo::Failure;
 use windlass::demo::platform::Platform;
 
-/// A connection that was idle for longer is opened again: the server closes it after twice that,
-/// perhaps while a request is on its way.
-const IDLE_LIMIT: Duration = Duration::from_secs(10);
+/// A connection that was idle for longer is opened again, as other clients do: the server closes it
+/// after a little more, perhaps while a request is on its way.
+const IDLE_LIMIT: Duration = Duration::from_secs(90);
 
 /// Whom clients talk to, and as whom.
 #[derive(Debug, Clone)]

@@ -80,6 +80,7 @@ pub(super) fn run(apps: usize, rounds: u32, seed: u64) -> Result<Seen, Failure> 
 async fn rounds_of(rig: &Rig, apps: usize, rounds: u32, seed: u64) -> Result<Seen, Failure> {
     let door = Door::of(&rig.platform)?;
     let mut lines = open(&door, &rig.platform, apps).await?;
+    super::say(&format!("  {apps} connections open"));
     let books = Arc::new(Books::open(&rig.server.data_dir())?);
     let watch = Arc::new(Watch::new());
     let (following, client) = (Arc::clone(&watch), door.client().await?);
@@ -87,7 +88,7 @@ async fn rounds_of(rig: &Rig, apps: usize, rounds: u32, seed: u64) -> Result<See
     let mut before = settled(&books, apps, |_, _| Ok(())).await?;
     let mut dice = Dice::new(seed);
     let mut seen = Seen::new(apps, seed, memory::look(&rig.server)?);
-    for _ in 0..rounds {
+    for round in 1..=rounds {
         let (begun, first) = (Instant::now(), books.last_commit()?);
         let cast = lines
             .into_iter()
@@ -115,6 +116,10 @@ async fn rounds_of(rig: &Rig, apps: usize, rounds: u32, seed: u64) -> Result<See
         seen.peaks.push(peak);
         seen.afters.push(memory::look(&rig.server)?);
         lines = played.into_iter().map(|app: Played| app.line).collect();
+        let took = secs(begun.elapsed());
+        super::say(&format!(
+            "  round {round} of {rounds}: {took:.1} s, {commits} commits"
+        ));
     }
     seen.most_at_once = watch.most();
     follower.abort();
