@@ -20,7 +20,7 @@ use super::visitors::{Address, Pace, visit};
 const BENCH: &str = "router";
 /// Requests a second at the fixed rate: well below what any of them holds on two cores.
 const RATE: f64 = 2_000.0;
-const SPAN: Duration = Duration::from_secs(2);
+const SPAN: Duration = Duration::from_secs(1);
 /// Fewest rounds that mean something.
 const ROUNDS_MIN: usize = 5;
 
