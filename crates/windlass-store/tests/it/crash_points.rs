@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getpid;
@@ -29,6 +31,18 @@ fn arm(point: &str) {
     fail::cfg_callback(point, die).unwrap();
 }
 
+/// Tells each time that the point is passed, until another callback takes its place.
+fn passed(point: &str) -> Receiver<()> {
+    let (told, passed) = channel();
+    let told = Mutex::new(told);
+    let tell = move || {
+        // Nobody listens once the receiver is gone.
+        let _ = told.lock().unwrap().send(());
+    };
+    fail::cfg_callback(point, tell).unwrap();
+    passed
+}
+
 fn write(
     store: &Store,
     change: impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static,
@@ -50,7 +64,10 @@ fn life() {
         arm(&point);
     }
     let store = Store::open(&path, OpenOptions::default()).unwrap();
+    // The writer passes this point behind its answer: armed earlier, it would kill at this change.
+    let answered = passed("store-answered");
     write(&store, |tx| tx.put_meta("before", "1"));
+    answered.recv().unwrap();
     tell("before");
     arm(&point);
     if point.starts_with("store-backup") || point.starts_with("store-restore") {
