@@ -80,7 +80,13 @@ fn is_read_the_same(input: &[u8], request: &Passed, end: End, is_last: bool) {
     };
     assert!(!(is_last && end == End::InBody), "{text}");
     assert_eq!(message.head_bytes, head.len(), "{text}");
-    assert_eq!(message.bytes, head.len() + request.body.len(), "{text}");
+    let passed = head.len() + request.body.len();
+    if is_last && end == End::Refused && request.is_chunked {
+        // Trailers that are too long are refused, although they have an end.
+        assert!(message.bytes >= passed, "{text}");
+    } else {
+        assert_eq!(message.bytes, passed, "{text}");
+    }
     assert_eq!(message.is_chunked, request.is_chunked, "{text}");
     is_unambiguous(&message, &text);
 }
