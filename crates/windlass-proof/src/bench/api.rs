@@ -23,8 +23,8 @@ const DEPLOYMENTS: u64 = 100_000;
 /// Rows that go into one commit while they are put in.
 const CHUNK: u64 = 1_000;
 const CLIENTS: [usize; 2] = [1, 32];
-/// Most deployments that one measurement creates: each takes a port, which then rests for a minute,
-/// and a Windlass on automatic ports has 399.
+/// Most deployments that all rounds of one measurement create: each takes a port, which then rests
+/// for a minute, and a Windlass on automatic ports has 399.
 const CREATES: usize = 128;
 /// How long a measurement takes.
 const SPAN: Duration = Duration::from_secs(1);
@@ -69,7 +69,8 @@ pub(super) fn measure(rounds: usize) -> Result<Vec<Figure>, Failure> {
             let mut spent = 0.0;
             for _ in 0..rounds {
                 let begun = Instant::now();
-                times.extend(runtime.block_on(load(&door, call, clients, &deployment))?);
+                let creates = (CREATES / rounds / clients).max(1);
+                times.extend(runtime.block_on(load(&door, call, clients, creates, &deployment))?);
                 spent += begun.elapsed().as_secs_f64();
             }
             let s = if clients == 1 { "" } else { "s" };
@@ -126,6 +127,7 @@ async fn load(
     door: &Door,
     call: Call,
     clients: usize,
+    creates: usize,
     deployment: &str,
 ) -> Result<Vec<f64>, Failure> {
     let mut jobs = tokio::task::JoinSet::new();
@@ -142,7 +144,7 @@ async fn load(
             let one = format!("/v3/deployments/{deployment}");
             let most = match call {
                 Call::One | Call::List => usize::MAX,
-                Call::Create => CREATES / clients,
+                Call::Create => creates,
             };
             while Instant::now() < until && times.len() < most {
                 let reply = match call {
