@@ -28,11 +28,18 @@ pub(super) fn present(status: &RunStatus) -> Vec<Observation> {
     let Some(started) = started(status) else {
         return Vec::new();
     };
-    let routable = Observation::Routable {
-        run: status.run.clone(),
-        routable: status.routable,
-    };
-    vec![started, routable]
+    match status.phase {
+        // Nobody knows yet whether it will be routable: whoever hears that it is not takes it for
+        // one that is up.
+        RunPhase::Launching | RunPhase::Starting => vec![started],
+        RunPhase::Running | RunPhase::Stopping | RunPhase::Ended | RunPhase::Lost => {
+            let routable = Observation::Routable {
+                run: status.run.clone(),
+                routable: status.routable,
+            };
+            vec![started, routable]
+        }
+    }
 }
 
 fn started(status: &RunStatus) -> Option<Observation> {
@@ -86,14 +93,27 @@ mod tests {
         }
     }
 
-    fn words(before: &RunStatus, now: &RunStatus) -> Vec<&'static str> {
-        let word = |seen: &Observation| match seen {
+    fn word(seen: &Observation) -> &'static str {
+        match seen {
             Observation::Started { .. } => "started",
             Observation::Routable { .. } => "routable",
             Observation::Exited { .. } => "exited",
             Observation::Lost { .. } => "lost",
-        };
+        }
+    }
+
+    fn words(before: &RunStatus, now: &RunStatus) -> Vec<&'static str> {
         news(before, now).iter().map(word).collect()
+    }
+
+    #[test]
+    fn what_only_starts_is_not_told_to_be_unroutable() {
+        let told = |phase| -> Vec<&str> {
+            let status = status(phase, true);
+            present(&status).iter().map(word).collect()
+        };
+        assert_eq!(told(RunPhase::Starting), ["started"]);
+        assert_eq!(told(RunPhase::Running), ["started", "routable"]);
     }
 
     #[test]
