@@ -1,7 +1,11 @@
 //! Artifacts that are not built here: uploaded ones and copies.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::json;
 use windlass_engine::app::AppState;
 use windlass_engine::id::{AppId, ArtifactId, OperationId, RevisionId};
@@ -16,6 +20,9 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::packages::{StoredBits, app_subject, blob_error, now_by, uploads_dir};
 use crate::tenancy::{put_event, put_operation};
+
+/// Most that is read of the note that a staging leaves in an artifact, bytes.
+const STAGING_INFO_BYTES: u64 = 64 * 1024;
 
 impl Control {
     /// Creates an artifact that waits for its upload.
@@ -117,7 +124,7 @@ impl Control {
         bits: StoredBits,
     ) -> Result<(Artifact, OperationId), Error> {
         let control = self.clone();
-        tokio::task::spawn_blocking(move || check_artifact(&control, bits))
+        let start_command = tokio::task::spawn_blocking(move || check_artifact(&control, bits))
             .await
             .map_err(Error::internal)??;
         let (by, id) = (now_by(actor), id.clone());
@@ -133,6 +140,12 @@ impl Control {
             artifact.blob = Some(bits.digest.to_string());
             artifact.size_bytes = bits.size_bytes;
             artifact.stamps.updated_at = by.at;
+            if let Some(command) = start_command {
+                let web = artifact.process_types.get_mut("web");
+                if let Some(web) = web.filter(|web| web.is_empty()) {
+                    *web = command;
+                }
+            }
             tx.put(&artifact)?;
             let data = json!({"droplet_guid": artifact.id});
             put_event(
@@ -213,7 +226,8 @@ fn new_id() -> ArtifactId {
 }
 
 /// Unpacks an upload once, within all limits of archives, and throws the result away.
-fn check_artifact(control: &Control, bits: StoredBits) -> Result<(), Error> {
+/// Gives the start command that the artifact itself names, if it does.
+fn check_artifact(control: &Control, bits: StoredBits) -> Result<Option<String>, Error> {
     let scratch = uploads_dir(control.data_dir())?;
     let directory = tempfile::Builder::new()
         .prefix("droplet-")
@@ -231,12 +245,32 @@ fn check_artifact(control: &Control, bits: StoredBits) -> Result<(), Error> {
     )
     .map_err(archive_error)?;
     if directory.path().join("app").is_dir() {
-        return Ok(());
+        return Ok(start_command(directory.path()));
     }
     Err(Error::Invalid {
         field: "bits".to_owned(),
         reason: "the archive has no directory named app".to_owned(),
     })
+}
+
+/// What the staging noted beside the app. A note that can't be read is none.
+fn start_command(directory: &Path) -> Option<String> {
+    let path = directory.join("staging_info.yml");
+    if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+        return None;
+    }
+    let mut text = String::new();
+    let file = File::open(path).ok()?;
+    file.take(STAGING_INFO_BYTES)
+        .read_to_string(&mut text)
+        .ok()?;
+    let info: StagingInfo = serde_saphyr::from_str(&text).ok()?;
+    info.start_command.filter(|command| !command.is_empty())
+}
+
+#[derive(Debug, Deserialize)]
+struct StagingInfo {
+    start_command: Option<String>,
 }
 
 fn archive_error(error: ArchiveError) -> Error {

@@ -156,14 +156,21 @@ pub(crate) fn shown_status(deployment: &Value) -> String {
 
 /// A droplet that holds one file.
 pub(crate) fn droplet_file(content: &str) -> Vec<u8> {
+    droplet_of(&[("app/version", content)])
+}
+
+/// The same of these files.
+pub(crate) fn droplet_of(files: &[(&str, &str)]) -> Vec<u8> {
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
-    let mut header = tar::Header::new_gnu();
-    header.set_size(content.len() as u64);
-    header.set_mode(0o644);
-    header.set_cksum();
-    tar.append_data(&mut header, "app/version", content.as_bytes())
-        .expect("packs");
+    for (path, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append_data(&mut header, path, content.as_bytes())
+            .expect("packs");
+    }
     tar.into_inner()
         .and_then(flate2::write::GzEncoder::finish)
         .expect("packs")

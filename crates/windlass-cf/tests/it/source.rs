@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::shop::droplet_file;
+use crate::shop::{droplet_file, droplet_of};
 use crate::world::World;
 
 /// A file with these files.
@@ -188,9 +188,32 @@ async fn droplets_are_uploaded_copied_and_kept_while_they_are_needed() {
     }
     let good = [("bits", Some("d.tgz"), droplet_file("v"))];
     assert_eq!(world.upload("admin", &path, &good).await.status, 202);
+    let shown = world.get("admin", &format!("/v3/droplets/{fresh}")).await;
+    assert_eq!(shown.body["process_types"], json!({"web": ""}));
     let twice = world.upload("admin", &path, &good).await;
     assert_eq!(
         twice.error().2,
         "Droplet may be uploaded only once. Create a new droplet to upload bits."
     );
+}
+
+/// As it is downloaded and uploaded again: what its staging found out lies in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uploaded_droplet_names_its_own_start_command() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let app = world.app("admin", &space, "shop").await;
+    let body = json!({"relationships": {"app": {"data": {"guid": app}}}});
+    let info = r#"{"detected_buildpack": "binary", "start_command": "./run me"}"#;
+    let upload = async |body: &Value| {
+        let droplet = world.post("admin", "/v3/droplets", body).await.guid();
+        let file = droplet_of(&[("app/version", "v"), ("staging_info.yml", info)]);
+        let path = format!("/v3/droplets/{droplet}/upload");
+        let parts = [("bits", Some("d.tgz"), file)];
+        world.upload("admin", &path, &parts).await.body["process_types"].clone()
+    };
+    assert_eq!(upload(&body).await, json!({"web": "./run me"}));
+    let mut own = body;
+    own["process_types"] = json!({"web": "./other", "worker": ""});
+    assert_eq!(upload(&own).await, json!({"web": "./other", "worker": ""}));
 }
