@@ -79,6 +79,11 @@ impl Feature {
     }
 }
 
+/// Whether a feature of an app is on; `None` = there is no such feature.
+pub(crate) fn is_on(app: &AppRecord, name: &str) -> Option<bool> {
+    Feature::find(name).ok().map(|feature| feature.is_on(app))
+}
+
 pub(super) fn routes() -> Router<CfState> {
     Router::new()
         .route("/v3/apps/{guid}/features", get(list))

@@ -120,11 +120,7 @@ impl Filling<'_> {
         for (name, on) in &manifest.features {
             self.feature(name, *on).await?;
         }
-        let caller = self.caller.clone();
-        if !manifest.app.is_empty() {
-            let body = JsonObject(manifest.app.clone());
-            let Json(_) = apps::update(self.state(), caller.clone(), self.guid(), body).await?;
-        }
+        self.app(&manifest.app).await?;
         self.environment(&manifest.env).await?;
         for process in &manifest.processes {
             self.process(process).await?;
@@ -145,7 +141,23 @@ impl Filling<'_> {
         self.routing(&manifest.routing).await
     }
 
+    /// What the manifest says of the app itself: its labels, its buildpacks.
+    async fn app(&self, body: &Map<String, Value>) -> ApiResult<()> {
+        let now = apps::shown(self.cf, &self.place)?;
+        let now = now.as_object().cloned().unwrap_or_default();
+        let body = different(body, &now);
+        if body.is_empty() {
+            return Ok(());
+        }
+        let caller = self.caller.clone();
+        let Json(_) = apps::update(self.state(), caller, self.guid(), JsonObject(body)).await?;
+        Ok(())
+    }
+
     async fn feature(&self, name: &str, on: bool) -> ApiResult<()> {
+        if apps::features::is_on(&self.place.app, name) == Some(on) {
+            return Ok(());
+        }
         let params = Params::of([("guid", self.place.app.id.as_str()), ("name", name)]);
         let body = Map::from_iter([("enabled".to_owned(), json!(on))]);
         let caller = self.caller.clone();
@@ -243,9 +255,15 @@ impl Filling<'_> {
         match wanted {
             Routing::Keep => Ok(()),
             Routing::None => self.unmap_all().await,
-            Routing::These(routes) => {
-                for route in routes {
-                    self.map(route).await?;
+            Routing::These(wanted) => {
+                // All of them are there before the first leads here: a manifest with a bad one
+                // must not take any.
+                let mut routes = Vec::with_capacity(wanted.len());
+                for wanted in wanted {
+                    routes.push(self.find_or_create(wanted).await?);
+                }
+                for (route, wanted) in routes.iter().zip(wanted) {
+                    self.lead_here(route, wanted).await?;
                 }
                 Ok(())
             }
@@ -303,11 +321,10 @@ impl Filling<'_> {
     }
 
     /// A route of the manifest, found or created.
-    async fn map(&self, wanted: &WantedRoute) -> ApiResult<()> {
+    async fn find_or_create(&self, wanted: &WantedRoute) -> ApiResult<Route> {
         for (host, domain) in routing::cuts(&wanted.host) {
             if let Some(domain) = self.domain(domain).await? {
-                let route = self.route(wanted, &domain, host).await?;
-                return self.lead_here(&route, wanted).await;
+                return self.route(wanted, &domain, host).await;
             }
         }
         Err(ApiError::unprocessable(format!(

@@ -75,9 +75,13 @@ fn value(at: &str, wanted: &Value, now: Option<&Value>, changes: &mut Vec<Value>
         (Value::Null, Some(now)) => changes.push(json!({"op": "remove", "path": at, "was": now})),
         (wanted, None) => changes.push(json!({"op": "add", "path": at, "value": wanted})),
         (wanted, Some(now)) => {
-            // Environments are texts, whatever YAML made of them.
+            // Environments are texts, whatever YAML made of them; and a client may send a number
+            // that it has read as the text of it.
+            let is_text_of = |text: &Value, other: &Value| {
+                text.as_str().is_some_and(|text| text == other.to_string())
+            };
             let is_same =
-                sizes::is_same(wanted, now) || now.as_str() == Some(wanted.to_string().as_str());
+                sizes::is_same(wanted, now) || is_text_of(now, wanted) || is_text_of(wanted, now);
             if !is_same {
                 changes.push(json!({"op": "replace", "path": at, "was": now, "value": wanted}));
             }
@@ -104,10 +108,11 @@ mod tests {
     #[test]
     fn what_is_the_same_is_not_told() {
         let now = json!({"name": "a", "env": {"A": "1"}, "routes": [{"route": "a.b", "protocol": "http1"}],
-            "processes": [{"type": "web", "memory": "1024M", "instances": 2}]});
+            "processes": [{"type": "web", "memory": "1024M", "instances": 2,
+                "log-rate-limit-per-second": -1}]});
         let sent = json!({"name": "a", "memory": "1G", "instances": 2, "env": {"A": 1}, "path": "/x",
             "default-route": true, "routes": [{"route": "a.b"}],
-            "processes": [{"type": "web", "memory": "1024M"}]});
+            "processes": [{"type": "web", "memory": "1024M", "log-rate-limit-per-second": "-1"}]});
         assert_eq!(diff(sent, now), json!([]));
     }
 

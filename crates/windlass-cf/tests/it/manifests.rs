@@ -126,7 +126,10 @@ async fn a_manifest_makes_apps_with_all_they_have() {
 
     // Once more changes nothing, and says so.
     assert_eq!(world.diff("dev", &space, WHOLE).await, json!([]));
+    let events = format!("/v3/audit_events?target_guids={guid}&per_page=5000");
+    let before = world.get("dev", &events).await.column("type");
     world.apply("dev", &space, WHOLE).await;
+    assert_eq!(world.get("dev", &events).await.column("type"), before);
     let routes = world.get("dev", &format!("/v3/apps/{second}/routes")).await;
     assert_eq!(routes.column("url").len(), 1);
 
@@ -280,4 +283,22 @@ async fn wrong_manifests_are_refused_and_change_nothing() {
         "x".repeat(3_000_000)
     );
     assert_eq!(world.manifest("admin", &path, &large).await.status, 413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_routes_with_a_bad_one_none_is_mapped() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let yaml = "applications: [{name: a, routes: [\
+                {route: good.apps.windlass.test}, {route: bad.nowhere.test}]}]";
+    let path = format!("/v3/spaces/{space}/actions/apply_manifest");
+    let refused = world.manifest("admin", &path, yaml).await;
+    assert_eq!(
+        refused.error().2,
+        "For application 'a': No domains exist for route bad.nowhere.test"
+    );
+    let app = world.app_of("admin", "a").await["guid"].clone();
+    let path = format!("/v3/apps/{}/routes", app.as_str().expect("a guid"));
+    let none: [&str; 0] = [];
+    assert_eq!(world.get("admin", &path).await.column("url"), none);
 }
