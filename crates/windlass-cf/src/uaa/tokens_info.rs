@@ -15,11 +15,15 @@ use crate::error::ApiError;
 use crate::path::Params;
 use crate::server::CfState;
 
+/// The version of UAA whose calls these are. `cf` asks nothing that a later one would refuse, and
+/// refuses itself to send `--origin` to one before 4.26.
+const UAA_VERSION: &str = "77.0.0";
+
 /// `GET /login`, `GET /info`: each prompt has exactly two parts; `cf` ends with fewer.
 pub(super) async fn login(State(cf): State<CfState>) -> Json<Value> {
     let origin = cf.urls().origin();
     Json(json!({
-        "app": { "version": env!("CARGO_PKG_VERSION") },
+        "app": { "version": UAA_VERSION },
         "links": { "uaa": origin, "login": origin },
         "zone_name": "uaa",
         "entityID": origin,
