@@ -210,9 +210,15 @@ pub(crate) async fn create(
     let extra = place.audit(&caller, "audit.app.create", data);
     place.app = cf.control.create_app(new, extra).await?;
     // A first line, so that clients that follow the log need not wait for the first envelope.
-    let text = format!("Created app with guid {id}");
-    cf.control.write_log(&id, "API", text).await;
+    say(&cf, &place, "Created app").await;
     Ok((StatusCode::CREATED, Json(shown(&cf, &place)?)).into_response())
+}
+
+/// Writes a line into the log of an app: what somebody has had done.
+pub(crate) async fn say(cf: &CfState, place: &Place, what: &str) {
+    let id = &place.app.id;
+    let text = format!("{what} with guid {id}");
+    cf.control.write_log(id, "API", text).await;
 }
 
 /// What stands for secrets in the audit trail.
@@ -267,6 +273,7 @@ async fn start(
     cf.control
         .start_app_recorded(&place.app.id, recording(&place), events)
         .await?;
+    say(&cf, &place, "Starting app").await;
     Ok(Json(shown(&cf, &place)?))
 }
 
@@ -280,6 +287,7 @@ async fn restart(
     cf.control
         .restart_app_recorded(&place.app.id, recording(&place), events)
         .await?;
+    say(&cf, &place, "Restarted app").await;
     Ok(Json(shown(&cf, &place)?))
 }
 
@@ -292,6 +300,7 @@ async fn stop(
     place.require_operate()?;
     let extra = place.audit(&caller, "audit.app.stop", json!({}));
     cf.control.stop_app(&place.app.id, extra).await?;
+    say(&cf, &place, "Stopping app").await;
     Ok(Json(shown(&cf, &place)?))
 }
 

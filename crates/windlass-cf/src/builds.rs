@@ -187,6 +187,7 @@ async fn create(
     let data = serde_json::json!({"build_guid": record.id, "package_guid": record.package});
     let extra: Extra = place.audit(&caller, "audit.app.build.create", data);
     let build = cf.control.create_build(command, record, extra).await?;
+    crate::apps::say(&cf, &place, "Creating build for app").await;
     Ok((StatusCode::CREATED, Json(to_wire(&cf, &build)?)).into_response())
 }
 

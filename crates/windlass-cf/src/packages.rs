@@ -256,6 +256,9 @@ async fn upload_bits(
         .finish_package(&actor, &package.id, parts.bits, parts.resources)
         .await
         .map_err(uploaded)?;
+    // A client that follows the log begins a second before the newest line: without this it shows
+    // the end of the staging before once more.
+    crate::apps::say(&cf, &place, "Uploading app package for app").await;
     Ok(Json(view::package(cf.urls(), &package)))
 }
 
