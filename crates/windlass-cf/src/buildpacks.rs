@@ -39,7 +39,7 @@ pub(crate) fn routes() -> Router<CfState> {
         .route("/v3/buildpacks", get(list).post(built_in_only))
         .route(
             "/v3/buildpacks/{guid}",
-            get(show).patch(built_in_only).delete(built_in_only),
+            get(show).patch(unchangeable).delete(unchangeable),
         )
         .route("/v3/buildpacks/{guid}/upload", post(built_in_only))
 }
@@ -107,6 +107,13 @@ async fn built_in_only(caller: Authenticated) -> ApiResult<()> {
     caller.require_admin()?;
     Err(ApiError::not_supported(
         "Buildpacks are built in; custom ones can't be uploaded",
+    ))
+}
+
+async fn unchangeable(caller: Authenticated) -> ApiResult<()> {
+    caller.require_admin()?;
+    Err(ApiError::not_supported(
+        "Buildpacks are built in and can't be changed or deleted",
     ))
 }
 

@@ -46,6 +46,12 @@ const FLAGS: [(&str, bool); 17] = [
     ("user_org_creation", false),
 ];
 
+/// Switches for what there is not: they stay off, as the endpoints behind them say.
+const NOT_THERE: [(&str, &str); 2] = [
+    ("diego_docker", "apps run from source, not from images"),
+    ("route_sharing", "a route belongs to one space"),
+];
+
 pub(crate) fn routes() -> Router<CfState> {
     Router::new()
         .route("/v3/feature_flags", get(list))
@@ -154,6 +160,11 @@ async fn update(
     let enabled = check.optional_bool(&body, "enabled");
     let message = check.optional_string(&body, "custom_error_message", 1, MAX_MESSAGE_CHARS);
     check.finish()?;
+    let not_there = NOT_THERE.iter().find(|(name, _)| *name == old.name);
+    if let (Some(true), Some((name, reason))) = (enabled, not_there) {
+        let text = format!("Feature flag '{name}' can't be enabled: {reason}");
+        return Err(ApiError::not_supported(&text));
+    }
     let message = body
         .contains_key("custom_error_message")
         .then(|| message.map(str::to_owned));
@@ -171,5 +182,12 @@ mod tests {
     #[test]
     fn names_are_sorted_and_unlike() {
         assert!(FLAGS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn what_is_not_there_is_off() {
+        for (name, _) in NOT_THERE {
+            assert!(FLAGS.contains(&(name, false)), "{name}");
+        }
     }
 }

@@ -27,6 +27,7 @@ pub mod links;
 mod log_cache;
 mod manifests;
 pub mod metadata;
+mod not_offered;
 mod organizations;
 mod packages;
 pub mod page;

@@ -27,6 +27,7 @@ pub(crate) mod change;
 pub(crate) mod destinations;
 mod refusal;
 pub(crate) mod request;
+mod sharing;
 pub(crate) mod view;
 
 const LIST: ListSpec = ListSpec {
@@ -56,6 +57,7 @@ pub(crate) fn routes() -> Router<CfState> {
         )
         .route("/v3/domains/{guid}/route_reservations", get(reservation))
         .merge(change::routes())
+        .merge(sharing::routes())
 }
 
 /// A route, and what the caller may do with it.

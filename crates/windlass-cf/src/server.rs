@@ -100,6 +100,7 @@ fn resources() -> Router<CfState> {
         .merge(crate::services::routes())
         .merge(crate::log_cache::routes())
         .merge(crate::manifests::routes())
+        .merge(crate::not_offered::routes())
 }
 
 /// All endpoints of the dialect, sorted: for tests that want to miss none.

@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<CfState> {
         .route(&format!("{one}/credentials"), get(credentials))
         .route(
             &format!("{one}/relationships/shared_spaces"),
-            get(shared_spaces),
+            get(shared_spaces).post(not_shared),
         )
 }
 
@@ -224,6 +224,17 @@ async fn delete(State(cf): State<CfState>, caller: Authenticated, Guid(guid): Gu
         .delete_service_instance(&caller.principal, &found.instance.id, told)
         .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn not_shared(
+    State(cf): State<CfState>,
+    caller: Authenticated,
+    Guid(guid): Guid,
+) -> ApiResult<()> {
+    find(&cf, &caller, &guid)?;
+    Err(ApiError::unprocessable(
+        "User-provided services cannot be shared.",
+    ))
 }
 
 /// User-provided instances are never shared.

@@ -6,7 +6,7 @@ use windlass_wire::endpoints::Endpoint;
 use crate::subjects::Subjects;
 
 /// Endpoints with a method that may carry a body, which read none.
-pub(crate) const WITHOUT_BODY: [&str; 10] = [
+pub(crate) const WITHOUT_BODY: [&str; 19] = [
     "/v3/apps/{guid}/actions/clear_buildpack_cache",
     "/v3/apps/{guid}/actions/restart",
     "/v3/apps/{guid}/actions/start",
@@ -14,7 +14,16 @@ pub(crate) const WITHOUT_BODY: [&str; 10] = [
     "/v3/buildpacks/{guid}/upload",
     "/v3/deployments/{guid}/actions/cancel",
     "/v3/deployments/{guid}/actions/continue",
+    "/v3/isolation_segments",
+    "/v3/routes/{guid}/relationships/shared_spaces",
+    "/v3/routes/{guid}/relationships/space",
+    "/v3/security_groups",
+    "/v3/service_brokers",
+    "/v3/service_instances/{guid}/relationships/shared_spaces",
+    "/v3/service_route_bindings",
     "/v3/space_quotas",
+    "/v3/stacks",
+    "/v3/stacks/{guid}",
     "/v3/tasks/{guid}/actions/cancel",
     "/v3/tasks/{guid}/cancel",
 ];

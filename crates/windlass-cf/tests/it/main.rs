@@ -9,6 +9,7 @@ mod bad_input;
 mod deletion;
 mod deployment_roles;
 mod deployments;
+mod documentation;
 mod domains;
 mod endpoints;
 mod good_bodies;

@@ -28,6 +28,16 @@ async fn feature_flags_have_defaults_until_they_are_set() {
     assert_eq!(off.body["enabled"], false);
     assert!(off.body["updated_at"].is_string());
     assert_eq!(world.get("anna", path).await.body["enabled"], false);
+    let docker = "/v3/feature_flags/diego_docker";
+    assert_eq!(
+        world
+            .patch("admin", docker, &json!({"enabled": true}))
+            .await
+            .error()
+            .2,
+        "Feature flag 'diego_docker' can't be enabled: apps run from source, not from images"
+    );
+    assert_eq!(world.get("admin", docker).await.body["enabled"], false);
     let unknown = world.get("anna", "/v3/feature_flags/none").await;
     assert_eq!(unknown.error(), (404, 10010, "Feature flag not found"));
     let long = json!({"enabled": true, "custom_error_message": "x".repeat(251)});
@@ -120,6 +130,19 @@ async fn what_does_not_exist_here_is_empty_or_not_found() {
             (200, &json!([])),
             "{list}"
         );
+    }
+    for (list, reason) in [
+        ("isolation_segments", "Isolation segments are not offered"),
+        ("security_groups", "Security groups are not offered"),
+        ("service_brokers", "Service brokers are not offered"),
+        ("service_route_bindings", "Route services are not offered"),
+        ("stacks", "There is one stack"),
+    ] {
+        let path = format!("/v3/{list}");
+        let refused = world.post("admin", &path, &json!({"name": "x"})).await;
+        let (status, code, detail) = refused.error();
+        assert_eq!((status, code), (422, 10008), "{list}");
+        assert!(detail.starts_with(reason), "{detail}");
     }
     for (path, detail) in [
         ("/v3/isolation_segments/x", "Isolation segment not found"),

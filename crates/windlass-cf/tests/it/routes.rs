@@ -204,3 +204,27 @@ async fn what_an_address_may_not_be() {
         "Routes with protocol 'http' do not support ports."
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_stays_in_its_space() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let domain = domain(&world).await;
+    let body = address(&space, &domain, "a", "");
+    let route = world.post("admin", "/v3/routes", &body).await.guid();
+    let shared = format!("/v3/routes/{route}/relationships/shared_spaces");
+    let listed = world.get("admin", &shared).await;
+    assert_eq!((listed.status, &listed.body["data"]), (200, &json!([])));
+    let to = json!({"data": [{"guid": space}]});
+    let off = (403, 330_002, "Feature Disabled: route_sharing");
+    assert_eq!(world.post("admin", &shared, &to).await.error(), off);
+    let one = format!("/v3/routes/{route}/relationships/shared_spaces/{space}");
+    assert_eq!(world.delete("admin", &one).await.error(), off);
+    let moved = format!("/v3/routes/{route}/relationships/space");
+    let to = json!({"data": {"guid": space}});
+    assert_eq!(world.patch("admin", &moved, &to).await.error(), off);
+    let none = world
+        .get("admin", "/v3/routes/none/relationships/shared_spaces")
+        .await;
+    assert_eq!(none.status, 404);
+}
