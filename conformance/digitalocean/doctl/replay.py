@@ -6,17 +6,16 @@ A question about a deployment is repeated until that is as far as it was in the 
 import http.client
 import json
 import os
-import re
 import ssl
 import time
 from urllib.parse import urlsplit
 
-from steps import Difference, equal, run, step
+from shape import fill, learn, same_shape
+from steps import equal, run, step
 
 ENV = os.environ
 TARGET = urlsplit(ENV["WINDLASS_DIGITALOCEAN_API"])
 TLS = ssl.create_default_context(cafile=ENV["WINDLASS_CA_FILE"])
-ID = re.compile(r"<id-\d+>")
 PHASES = ("PENDING_BUILD", "BUILDING", "PENDING_DEPLOY", "DEPLOYING")
 OVER = ("ACTIVE", "ERROR", "CANCELED", "SUPERSEDED")
 POLLS = 3000
@@ -60,45 +59,6 @@ def send(method, path, headers, body):
         return answer.status, text.decode("utf-8", "replace")
 
 
-def learn(recorded, found, ids):
-    """Ids of this run for those of the recording, by their places."""
-    if isinstance(recorded, dict) and isinstance(found, dict):
-        for name, value in recorded.items():
-            if name in found and name != "request_id":
-                learn(value, found[name], ids)
-    elif isinstance(recorded, list) and isinstance(found, list):
-        for left, right in zip(recorded, found):
-            learn(left, right, ids)
-    elif isinstance(recorded, str) and ID.fullmatch(recorded) and isinstance(found, str):
-        ids.setdefault(recorded, found)
-
-
-def fill(value, ids):
-    """A recorded request with the ids of this run."""
-    text = ID.sub(lambda match: ids.get(match.group(0), match.group(0)), json.dumps(value))
-    return json.loads(text)
-
-
-def same_shape(recorded, found, path=""):
-    """Every recorded member is there and of the same kind."""
-    if isinstance(recorded, dict):
-        if not isinstance(found, dict):
-            raise Difference(f"{path}: {found!r} is no object")
-        for name, value in recorded.items():
-            if name in PASSING and name not in found:
-                continue
-            if name not in found:
-                raise Difference(f"{path}.{name} is missing")
-            same_shape(value, found[name], f"{path}.{name}")
-    elif isinstance(recorded, list):
-        if not isinstance(found, list):
-            raise Difference(f"{path}: {found!r} is no list")
-        if recorded and found:
-            same_shape(recorded[0], found[0], f"{path}[0]")
-    else:
-        equal(type(found).__name__, type(recorded).__name__, f"kind of {path}")
-
-
 def phase(answer):
     if isinstance(answer, dict) and isinstance(answer.get("deployment"), dict):
         return answer["deployment"].get("phase")
@@ -120,8 +80,8 @@ def replay(exchange, ids):
         if exchange["method"] != "GET" or how_far(answer) >= how_far(exchange["answer"]):
             break
         time.sleep(POLL_S)
-    learn(exchange["answer"], answer, ids)
-    same_shape(exchange["answer"], answer)
+    learn(exchange["answer"], answer, ids, skip=("request_id",))
+    same_shape(exchange["answer"], answer, PASSING)
     if exchange["method"] == "GET" and phase(exchange["answer"]) in OVER:
         equal(phase(answer), phase(exchange["answer"]), f"phase at {path}")
 

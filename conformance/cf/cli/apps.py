@@ -1,0 +1,48 @@
+"""Folders with the source of apps. The client uploads them; the replay makes the same ones."""
+
+import os
+import shutil
+
+ENV = os.environ
+# What each folder has beside the program: its settings, or another Procfile.
+SETTINGS = {
+    "hello": {},
+    "first": {"VERSION": "first"},
+    "second": {"VERSION": "second"},
+    "third": {"VERSION": "third"},
+    "deaf": {"VERSION": "deaf", "HEALTH": "deaf"},
+    "never": {"HEALTH": "never"},
+    "crash": {},
+}
+PROCFILES = {"crash": "web: ./hello fail\n"}
+PROCFILE = "web: ./hello\nworker: ./hello worker\ntask: ./hello task\n"
+
+
+def folder(chapter, name):
+    """The source of an app; the path."""
+    directory = empty(chapter, name)
+    if name == "bare":
+        write(directory, "readme.txt", "no program\n")
+        return directory
+    shutil.copy(ENV["HELLO_BINARY"], os.path.join(directory, "hello"))
+    write(directory, "Procfile", PROCFILES.get(name, PROCFILE))
+    # They stay with this version; variables would be the whole app's.
+    lines = [f"{key}={value}\n" for key, value in SETTINGS[name].items()]
+    if lines:
+        write(directory, "hello.conf", "".join(lines))
+    return directory
+
+
+def empty(chapter, name):
+    """A folder without files."""
+    directory = os.path.join(ENV["WINDLASS_SCRATCH"], chapter, name)
+    os.makedirs(directory, exist_ok=True)
+    return directory
+
+
+def write(directory, name, text):
+    """A file of it; the path."""
+    path = os.path.join(directory, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
