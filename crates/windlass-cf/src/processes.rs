@@ -24,6 +24,7 @@ use crate::server::CfState;
 
 mod change;
 mod find;
+mod gone;
 mod list;
 pub(crate) mod model;
 pub(crate) mod request;
@@ -31,7 +32,7 @@ mod seen;
 pub(crate) mod stats;
 pub(crate) mod view;
 
-pub(crate) use find::{Found, by_guid as find_by_guid};
+pub(crate) use find::{Found, by_guid_to_read as find_to_read};
 use model::Process;
 use view::Command;
 
@@ -68,7 +69,7 @@ async fn show(
     RawQuery(raw): RawQuery,
 ) -> ApiResult<Json<Value>> {
     let embeds = list::embeds_instances(raw.as_deref())?;
-    let found = find::by_path(&cf, &caller, &params)?;
+    let found = find::to_read(&cf, &caller, &params).await?;
     let mut answer = found_to_wire(&cf, &found)?;
     if embeds {
         answer["process_instances"] =
@@ -170,7 +171,7 @@ async fn show_stats(
     caller: Authenticated,
     params: Params,
 ) -> ApiResult<Json<Value>> {
-    let found = find::by_path(&cf, &caller, &params)?;
+    let found = find::to_read(&cf, &caller, &params).await?;
     let seen = seen::seen(&cf, &found.state).await?;
     let app = found.place.app.id.clone();
     let instance_guid = move |instance: &windlass_engine::instance::Instance| {
@@ -195,7 +196,7 @@ async fn show_instances(
     caller: Authenticated,
     params: Params,
 ) -> ApiResult<Json<Value>> {
-    let found = find::by_path(&cf, &caller, &params)?;
+    let found = find::to_read(&cf, &caller, &params).await?;
     let own = format!("/v3/processes/{}", found.process.guid);
     Ok(Json(json!({
         "resources": stats::short(&found.state, &found.process, seen::now()),

@@ -18,7 +18,7 @@ use crate::body::JsonObject;
 use crate::checks::Patch;
 use crate::error::{ApiError, ApiResult};
 use crate::path::Guid;
-use crate::processes::find_by_guid;
+use crate::processes::find_to_read;
 use crate::query::of_own_apps;
 use crate::query::{ListQuery, ListSpec};
 use crate::server::CfState;
@@ -80,7 +80,7 @@ async fn list_of_process(
     RawQuery(raw): RawQuery,
 ) -> ApiResult<Json<Value>> {
     let query = ListQuery::parse(raw.as_deref(), &LIST)?;
-    let found = find_by_guid(&cf, &caller, &guid)?.ok_or_else(|| ApiError::not_found("Process"))?;
+    let found = find_to_read(&cf, &caller, &guid).await?;
     let path = format!("/v3/processes/{guid}/sidecars");
     let kind = Some(&found.process.component);
     Ok(Json(answer(

@@ -4,6 +4,7 @@ use windlass_control::listing::{ListQuery, Page};
 use windlass_engine::app::AppState;
 use windlass_engine::id::AppId;
 
+use super::gone;
 use super::model::{self, Process};
 use crate::apps::access::{self, Place};
 use crate::auth::Authenticated;
@@ -46,11 +47,42 @@ pub(super) fn by_path(cf: &CfState, caller: &Authenticated, params: &Params) -> 
     })
 }
 
+/// The process that a path names, for reading: also one that has just gone.
+///
+/// # Errors
+/// 404.
+pub(super) async fn to_read(
+    cf: &CfState,
+    caller: &Authenticated,
+    params: &Params,
+) -> ApiResult<Found> {
+    if params.get("type").is_ok() {
+        return by_path(cf, caller, params);
+    }
+    by_guid_to_read(cf, caller, params.get("guid")?).await
+}
+
+/// The process with a guid, for reading: also one that has just gone.
+///
+/// # Errors
+/// 404.
+pub(crate) async fn by_guid_to_read(
+    cf: &CfState,
+    caller: &Authenticated,
+    guid: &str,
+) -> ApiResult<Found> {
+    if let Some(found) = by_guid(cf, caller, guid)? {
+        return Ok(found);
+    }
+    let gone = gone::find(cf, caller, guid).await?;
+    gone.ok_or_else(|| ApiError::not_found("Process"))
+}
+
 /// The process with a guid, if the caller sees it.
 ///
 /// # Errors
 /// 500 when apps can't be read.
-pub(crate) fn by_guid(
+pub(super) fn by_guid(
     cf: &CfState,
     caller: &Authenticated,
     guid: &str,

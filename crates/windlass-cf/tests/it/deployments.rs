@@ -155,8 +155,25 @@ async fn a_canary_pauses_is_continued_and_canceled_whole() {
             |list| list["pagination"]["total_results"] == 1,
         )
         .await;
-    let gone = world.get("admin", &format!("/v3/processes/{target}")).await;
-    assert_eq!(gone.error(), (404, 10010, "Process not found"));
+    // Clients that have listed it before ask for it now.
+    let own = format!("/v3/processes/{target}");
+    let gone = world.get("admin", &own).await.body;
+    assert_eq!(
+        (&gone["type"], &gone["instances"]),
+        (&json!("web"), &json!(0))
+    );
+    for path in [format!("{own}/stats"), format!("{own}/sidecars")] {
+        let shown = world.get("admin", &path).await.body;
+        assert_eq!(shown["resources"], json!([]), "{path}");
+    }
+    let scaled = world
+        .post(
+            "admin",
+            &format!("{own}/actions/scale"),
+            &json!({"instances": 1}),
+        )
+        .await;
+    assert_eq!(scaled.error(), (404, 10010, "Process not found"));
     let stats = world
         .get("admin", &format!("/v3/processes/{app}/stats"))
         .await;
