@@ -25,6 +25,7 @@ use crate::server::CfState;
 mod change;
 mod find;
 mod gone;
+mod homes;
 mod list;
 pub(crate) mod model;
 pub(crate) mod request;
@@ -33,6 +34,7 @@ pub(crate) mod stats;
 pub(crate) mod view;
 
 pub(crate) use find::{Found, by_guid_to_read as find_to_read};
+pub(crate) use homes::Homes;
 use model::Process;
 use view::Command;
 

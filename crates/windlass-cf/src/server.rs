@@ -19,6 +19,7 @@ use windlass_wire::unread::Unread;
 
 use crate::error::ApiError;
 use crate::links::Urls;
+use crate::processes::Homes;
 
 /// Header that names a request in answers and logs.
 pub const REQUEST_ID: &str = "x-vcap-request-id";
@@ -31,6 +32,7 @@ pub struct CfState {
     /// The use cases.
     pub control: Control,
     urls: Arc<Urls>,
+    homes: Arc<Homes>,
 }
 
 impl CfState {
@@ -39,6 +41,7 @@ impl CfState {
         Self {
             control,
             urls: Arc::new(urls),
+            homes: Arc::default(),
         }
     }
 
@@ -55,6 +58,11 @@ impl CfState {
     /// Own addresses.
     pub fn urls(&self) -> &Urls {
         &self.urls
+    }
+
+    /// Where processes were seen.
+    pub(crate) fn homes(&self) -> &Homes {
+        &self.homes
     }
 }
 

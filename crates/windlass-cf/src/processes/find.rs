@@ -93,6 +93,12 @@ pub(super) fn by_guid(
     {
         return Ok(Some(found));
     }
+    if let Some(app) = cf.homes().of(guid)
+        && let Some(place) = access::look_up(cf, caller, &app)?
+        && let Some(found) = in_app(cf, place, guid)?
+    {
+        return Ok(Some(found));
+    }
     // Other guids are derived and can't be turned back: look through what the caller sees.
     let visible = caller.grants.visible_spaces();
     let mut offset = 0;
@@ -114,6 +120,7 @@ pub(super) fn by_guid(
                 .iter()
                 .any(|process| process.guid == guid);
             if is_here {
+                cf.homes().note(guid, &app.id);
                 let place = access::find_for(cf, caller, &app.id, "Process")?;
                 return in_app(cf, place, guid);
             }

@@ -88,6 +88,9 @@ fn answer(
     for place in places {
         let state = place.state(cf)?;
         let processes = model::processes(&state, place.app.stamps);
+        for process in &processes {
+            cf.homes().note(&process.guid, &place.app.id);
+        }
         let place = std::rc::Rc::new((place, state));
         rows.extend(
             processes
