@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use windlass_control::Error;
 use windlass_control::listing::{Column, Filter, ListQuery as Question};
 use windlass_engine::id::{AppId, ArtifactId};
@@ -282,7 +282,13 @@ async fn download(State(cf): State<CfState>, caller: Authenticated, Guid(guid): 
         return Err(ApiError::not_authorized());
     }
     match (&droplet.state, &droplet.blob) {
-        (ArtifactState::Staged, Some(blob)) => upload::send(&cf, blob, "droplet.tgz").await,
+        (ArtifactState::Staged, Some(blob)) => {
+            let answer = upload::send(&cf, blob, "droplet.tgz").await?;
+            let data = json!({"droplet_guid": droplet.id});
+            let told = place.event(&caller, "audit.app.droplet.download", data);
+            cf.control.write_audit(vec![told]).await?;
+            Ok(answer)
+        }
         _ => Err(ApiError::unprocessable(
             "Only staged droplets can be downloaded.",
         )),

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use windlass_control::Error;
 use windlass_control::listing::{Column, Filter, ListQuery as Question};
 use windlass_engine::id::{AppId, PackageId};
@@ -281,7 +281,13 @@ async fn download(State(cf): State<CfState>, caller: Authenticated, Guid(guid): 
         return Err(ApiError::not_authorized());
     }
     match (&package.state, &package.blob) {
-        (PackageState::Ready, Some(blob)) => upload::send(&cf, blob, "package.zip").await,
+        (PackageState::Ready, Some(blob)) => {
+            let answer = upload::send(&cf, blob, "package.zip").await?;
+            let data = json!({"package_guid": package.id});
+            let told = place.event(&caller, "audit.app.package.download", data);
+            cf.control.write_audit(vec![told]).await?;
+            Ok(answer)
+        }
         _ => Err(ApiError::unprocessable("Package has no bits to download.")),
     }
 }

@@ -138,7 +138,11 @@ impl Filling<'_> {
             )
             .await?;
         }
-        self.routing(&manifest.routing).await
+        self.routing(&manifest.routing).await?;
+        // Manifests hold secrets, and more people see events than variables.
+        let data = json!({"request": {"manifest": apps::HIDDEN}});
+        let told = (self.place).event(self.caller, "audit.app.apply_manifest", data);
+        Ok(self.cf.control.write_audit(vec![told]).await?)
     }
 
     /// What the manifest says of the app itself: its labels, its buildpacks.

@@ -207,3 +207,16 @@ async fn who_looks_at_an_environment_is_told() {
     }
     assert!(!format!("{seen:?}").contains("geheim"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_the_code_is_told() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let app = world.app("admin", &space, "shop").await;
+    let types = json!({"web": "./web"});
+    let droplet = world.droplet("admin", &app, &types).await;
+    let path = format!("/v3/droplets/{droplet}/download");
+    assert_eq!(world.get("admin", &path).await.status, 200);
+    let told = data_of(&trail(&world, &app).await, "audit.app.droplet.download");
+    assert_eq!(told, [json!({"droplet_guid": droplet})]);
+}
