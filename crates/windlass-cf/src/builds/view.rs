@@ -31,15 +31,25 @@ pub(crate) fn state_word(state: &BuildRecordState) -> &'static str {
     }
 }
 
+/// A client shows the log of a build up to two seconds before its end, which is where a buildpack
+/// says what is wrong.
+fn with_hint(error: &str) -> String {
+    if error.starts_with("BuildpackCompileFailed") {
+        format!("{error}; the log of the app has what it printed")
+    } else {
+        error.to_owned()
+    }
+}
+
 /// The whole object.
 pub(crate) fn build(urls: &Urls, build: &BuildRecord, creator: &Creator) -> Value {
     let own = format!("/v3/builds/{}", build.id);
     let (error, droplet) = match &build.state {
         BuildRecordState::Staging => (None, None),
         BuildRecordState::Staged { artifact } => (None, Some(artifact)),
-        BuildRecordState::Failed { error } => (Some(error.as_str()), None),
-        BuildRecordState::Skipped { reason } => (Some(reason.as_str()), None),
-        BuildRecordState::Canceled => (Some(CANCELED), None),
+        BuildRecordState::Failed { error } => (Some(with_hint(error)), None),
+        BuildRecordState::Skipped { reason } => (Some(reason.clone()), None),
+        BuildRecordState::Canceled => (Some(CANCELED.to_owned()), None),
     };
     let mut links = json!({
         "self": urls.href(&own),
@@ -111,6 +121,9 @@ mod tests {
             BuildRecordState::Failed {
                 error: "NoAppDetectedError - none".to_owned(),
             },
+            BuildRecordState::Failed {
+                error: "BuildpackCompileFailed - npm ended".to_owned(),
+            },
             BuildRecordState::Canceled,
         ];
         let table: Vec<String> = states
@@ -126,6 +139,8 @@ mod tests {
                 "\"STAGING\" null null",
                 "\"STAGED\" null {\"guid\":\"d\"}",
                 "\"FAILED\" \"NoAppDetectedError - none\" null",
+                "\"FAILED\" \"BuildpackCompileFailed - npm ended; the log of the app has what it \
+                 printed\" null",
                 "\"FAILED\" \"StagingError - Staging was canceled\" null",
             ]
         );
