@@ -14,6 +14,11 @@ SETTINGS = {
     "never": {"HEALTH": "never"},
     "crash": {},
 }
+# Folders without a program: one file and its text.
+TEXTS = {
+    "bare": ("readme.txt", "no program\n"),
+    "broken": ("requirements.txt", "this is no requirement\n"),
+}
 PROCFILES = {"crash": "web: ./hello fail\n"}
 PROCFILE = "web: ./hello\nworker: ./hello worker\ntask: ./hello task\n"
 
@@ -21,8 +26,8 @@ PROCFILE = "web: ./hello\nworker: ./hello worker\ntask: ./hello task\n"
 def folder(chapter, name):
     """The source of an app; the path."""
     directory = empty(chapter, name)
-    if name == "bare":
-        write(directory, "readme.txt", "no program\n")
+    if name in TEXTS:
+        write(directory, *TEXTS[name])
         return directory
     shutil.copy(ENV["HELLO_BINARY"], os.path.join(directory, "hello"))
     write(directory, "Procfile", PROCFILES.get(name, PROCFILE))

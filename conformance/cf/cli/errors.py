@@ -130,6 +130,10 @@ def staging(cf):
         cf.run("push", "bare", "-p", bare, *SMALL, status=1, folder=bare)
         cf.run("push", "bare", "-p", bare, *SMALL, "-b", "cobol_buildpack", status=1, folder=bare)
         cf.run("delete", "bare", "-f", "-r")
+        broken = apps.folder("errors", "broken")
+        cf.run("push", "broken", "-p", broken, *SMALL, status=1, folder=broken)
+        look.logged("broken", "Invalid requirement")
+        cf.run("delete", "broken", "-f", "-r")
 
 
 def manifests(cf, source):

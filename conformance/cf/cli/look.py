@@ -1,5 +1,6 @@
 """What the API says beside the client, which is asked until something is so."""
 
+import base64
 import json
 import os
 import ssl
@@ -69,8 +70,6 @@ def logged(name, text):
     path = f"/api/v1/read/{app(name)}?descending=true&limit=1000"
 
     def found():
-        import base64
-
         for one in get(path)["envelopes"]["batch"]:
             if text in base64.b64decode(one["log"]["payload"]).decode():
                 return True

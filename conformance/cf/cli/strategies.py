@@ -7,7 +7,7 @@ import apps
 import look
 from client import Cf
 from steps import equal, holds, step, wait_for
-from visit import Load, ask
+from visit import Load
 
 DOMAIN = os.environ["WINDLASS_APPS_DOMAIN"]
 HOST = f"hello.{DOMAIN}"
@@ -134,7 +134,9 @@ def rollback(cf, load):
 
 def no_wait(cf, source):
     with step("without waiting"):
-        cf.run("push", "hello", "-p", source, "--strategy", "canary", "--no-wait", folder=source)
+        # Whether the step is reached by the time it looks is chance.
+        arguments = ("push", "hello", "-p", source, "--strategy", "canary", "--no-wait")
+        cf.run(*arguments, keep=False, folder=source)
         look.ended("hello", "ACTIVE", "PAUSED")
         cf.run("continue-deployment", "hello", "--no-wait", keep=False)
         look.ended("hello", "FINALIZED", "DEPLOYED")
