@@ -78,7 +78,8 @@ fn value(at: &str, wanted: &Value, now: Option<&Value>, changes: &mut Vec<Value>
             // Environments are texts, whatever YAML made of them; and a client may send a number
             // that it has read as the text of it.
             let is_text_of = |text: &Value, other: &Value| {
-                text.as_str().is_some_and(|text| text == other.to_string())
+                let other = other.to_string();
+                text.as_str().is_some_and(|text| text == other)
             };
             let is_same =
                 sizes::is_same(wanted, now) || is_text_of(now, wanted) || is_text_of(wanted, now);
