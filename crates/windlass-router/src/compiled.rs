@@ -2,7 +2,7 @@
 //! rules, shared states of instances. Immutable; workers swap whole tables.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -20,6 +20,7 @@ use crate::table::{
     RouteRule, Split, Table, TargetKind, Upstream, Version,
 };
 use crate::upstream::UpstreamState;
+use crate::upstreams::{Marked, Upstreams};
 
 /// A whole table.
 #[derive(Debug, Clone, Default)]
@@ -136,6 +137,16 @@ pub(crate) struct CompiledRule {
 }
 
 impl CompiledVersion {
+    /// All instances, also of a withdrawn version.
+    pub(crate) fn upstreams(&self) -> &[Arc<UpstreamState>] {
+        match &self.target {
+            CompiledTarget::Instances { upstreams }
+            | CompiledTarget::OnDemand { upstreams, .. }
+            | CompiledTarget::Site { upstreams, .. } => upstreams,
+            CompiledTarget::Static(_) | CompiledTarget::Redirect { .. } => &[],
+        }
+    }
+
     /// Instances that requests may be sent to; none of a withdrawn version, and
     /// none of a site, whose routes say first which requests they are for.
     pub(crate) fn pickable(&self) -> &[Arc<UpstreamState>] {
@@ -172,16 +183,20 @@ impl CompiledVersion {
     }
 }
 
+/// Sites that are kept before any is forgotten.
+const FIRST_SITES_LIMIT: usize = 64;
+
 /// Makes compiled tables and keeps what outlives them: the states of upstreams
 /// (also of withdrawn ones, until their requests have ended) and the counters.
 #[derive(Debug)]
 pub(crate) struct Compiler {
     workers: usize,
     registry: Arc<Registry>,
-    drained: Arc<Notify>,
-    upstreams: HashMap<String, Arc<UpstreamState>>,
+    upstreams: Upstreams,
     /// Sites that some table still has, so that each is read once.
     sites: HashMap<PathBuf, Weak<SiteFiles>>,
+    /// With as many sites those that no table has are forgotten.
+    sites_limit: usize,
     current: Arc<Compiled>,
 }
 
@@ -190,9 +205,9 @@ impl Compiler {
         Self {
             workers,
             registry,
-            drained,
-            upstreams: HashMap::new(),
+            upstreams: Upstreams::new(drained),
             sites: HashMap::new(),
+            sites_limit: FIRST_SITES_LIMIT,
             current: Arc::new(Compiled::default()),
         }
     }
@@ -212,6 +227,7 @@ impl Compiler {
         };
         next.position = table.position();
         if whole {
+            self.upstreams.leave_all();
             for id in table.groups.keys() {
                 self.put_group(&mut next, table, id);
             }
@@ -223,7 +239,9 @@ impl Compiler {
                 match change {
                     Change::PutGroup { group, .. } => self.put_group(&mut next, table, group),
                     Change::RemoveGroup { group, .. } => {
-                        next.groups.remove(group.as_str());
+                        if let Some(before) = next.groups.remove(group.as_str()) {
+                            self.upstreams.leave(&before);
+                        }
                     }
                     Change::PutHost { host, value } => self.put_host(&mut next, host, value),
                     Change::RemoveHost { host, .. } => {
@@ -238,44 +256,14 @@ impl Compiler {
         next
     }
 
-    /// States of all upstreams that the compiled table no longer picks. Call it
-    /// when every worker has switched. Those in the table are unmarked.
-    pub(crate) fn mark_withdrawn(&mut self, table: &Table) -> Vec<Arc<UpstreamState>> {
-        let pickable = table.pickable_ids();
-        let mut withdrawn = Vec::new();
-        for (id, state) in &self.upstreams {
-            let is_withdrawn = !pickable.contains(id.as_str());
-            if is_withdrawn {
-                withdrawn.push(Arc::clone(state));
-            }
-            state.set_withdrawn(is_withdrawn);
-        }
-        withdrawn
+    /// Marks which upstreams the compiled table picks. Call it when every worker has switched.
+    pub(crate) fn mark(&mut self) -> Marked {
+        self.upstreams.mark()
     }
 
-    /// Forgets withdrawn upstreams without any connection, unless the table
-    /// still names them.
-    pub(crate) fn forget_drained(&mut self, table: &Table) {
-        let named: HashSet<&str> = table
-            .groups
-            .values()
-            .flat_map(|group| &group.versions)
-            .flat_map(Version::upstreams)
-            .map(|upstream| upstream.id.as_str())
-            .collect();
-        self.upstreams.retain(|id, state| {
-            named.contains(id.as_str())
-                || !state.is_withdrawn()
-                || state.in_flight() > 0
-                || state.upgraded() > 0
-        });
-        self.sites.retain(|_, site| site.strong_count() > 0);
-        self.registry.prune();
-    }
-
-    /// The state of an upstream that the router still knows.
-    pub(crate) fn upstream(&self, id: &str) -> Option<&Arc<UpstreamState>> {
-        self.upstreams.get(id)
+    /// The upstreams that the router still knows.
+    pub(crate) fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 
     fn put_group(&mut self, next: &mut Compiled, table: &Table, id: &str) {
@@ -300,6 +288,10 @@ impl Compiler {
             split: group.split.clone(),
             pins: group.pins.clone(),
         };
+        if let Some(before) = next.groups.get(id) {
+            self.upstreams.leave(before);
+        }
+        self.upstreams.enter(&compiled);
         next.groups.insert(key, Arc::new(compiled));
     }
 
@@ -385,6 +377,10 @@ impl Compiler {
         if let Some(known) = self.sites.get(root).and_then(Weak::upgrade) {
             return known;
         }
+        if self.sites.len() >= self.sites_limit {
+            self.sites.retain(|_, site| site.strong_count() > 0);
+            self.sites_limit = FIRST_SITES_LIMIT.max(self.sites.len() * 2);
+        }
         let site = Arc::new(SiteFiles::new(root.to_owned()));
         self.sites.insert(root.to_owned(), Arc::downgrade(&site));
         site
@@ -393,22 +389,8 @@ impl Compiler {
     fn states(&mut self, upstreams: &[Upstream]) -> Vec<Arc<UpstreamState>> {
         upstreams
             .iter()
-            .map(|upstream| self.state(upstream))
+            .map(|upstream| self.upstreams.state(upstream))
             .collect()
-    }
-
-    fn state(&mut self, upstream: &Upstream) -> Arc<UpstreamState> {
-        if let Some(known) = self.upstreams.get(&upstream.id)
-            && known.is(upstream)
-        {
-            // Control has looked at the instance again: it deserves a request.
-            known.recover();
-            return Arc::clone(known);
-        }
-        let state = Arc::new(UpstreamState::new(upstream, Arc::clone(&self.drained)));
-        self.upstreams
-            .insert(upstream.id.clone(), Arc::clone(&state));
-        state
     }
 
     fn put_host(&self, next: &mut Compiled, host: &str, routes: &HostRoutes) {

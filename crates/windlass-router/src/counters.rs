@@ -77,10 +77,30 @@ type VersionKey = (Arc<str>, Arc<str>);
 /// Name, help and place of a metric.
 type Metric<T> = (&'static str, &'static str, fn(&Shard) -> &T);
 
+/// Versions that are kept before any is forgotten.
+const FIRST_VERSIONS_LIMIT: usize = 256;
+
+/// Counters by version. Those of versions that no table and no request holds any more are forgotten
+/// when somebody reads the counters, and before they are as many as all others.
+#[derive(Debug, Default)]
+struct Versions {
+    known: BTreeMap<VersionKey, Arc<VersionCounters>>,
+    /// How many were in use when some were forgotten last.
+    in_use: usize,
+}
+
+impl Versions {
+    fn forget_unused(&mut self) {
+        self.known
+            .retain(|_, counters| Arc::strong_count(counters) > 1);
+        self.in_use = self.known.len();
+    }
+}
+
 /// Counters of the whole router, and those of all versions that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    versions: Mutex<BTreeMap<VersionKey, Arc<VersionCounters>>>,
+    versions: Mutex<Versions>,
     position: Mutex<Position>,
     pub(crate) connections: AtomicI64,
     pub(crate) log_lines_dropped: AtomicU64,
@@ -97,18 +117,16 @@ impl Registry {
         workers: usize,
     ) -> Arc<VersionCounters> {
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        if versions.known.len() >= FIRST_VERSIONS_LIMIT.max(versions.in_use * 2) {
+            versions.forget_unused();
+        }
         let key = (Arc::clone(group), Arc::clone(version));
         Arc::clone(
             versions
+                .known
                 .entry(key)
                 .or_insert_with(|| Arc::new(VersionCounters::new(workers))),
         )
-    }
-
-    /// Forgets versions that no table and no request holds any more.
-    pub(crate) fn prune(&self) {
-        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        versions.retain(|_, counters| Arc::strong_count(counters) > 1);
     }
 
     /// Notes the table in force.
@@ -185,8 +203,10 @@ impl Registry {
     }
 
     fn render_versions(&self, text: &mut String) {
-        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.forget_unused();
         let labelled: Vec<(String, &VersionCounters)> = versions
+            .known
             .iter()
             .map(|((group, version), counters)| {
                 let labels = format!("group=\"{}\",version=\"{}\"", label(group), label(version));
@@ -340,9 +360,14 @@ mod tests {
         let registry = Registry::default();
         let kept = registry.version(&"g".into(), &"kept".into(), 1);
         registry.version(&"g".into(), &"lost-1".into(), 1);
-        registry.prune();
+        let text = registry.render();
+        assert!(text.contains("kept") && !text.contains("lost-1"));
+        // Also when nobody ever looks.
+        for n in 0..FIRST_VERSIONS_LIMIT * 4 {
+            registry.version(&"g".into(), &format!("lost-{n}").into(), 1);
+            assert!(registry.versions.lock().unwrap().known.len() <= FIRST_VERSIONS_LIMIT);
+        }
         assert!(registry.render().contains("kept"));
-        assert!(!registry.render().contains("lost-1"));
         drop(kept);
     }
 }

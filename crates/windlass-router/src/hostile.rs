@@ -180,7 +180,6 @@ pub fn compile(table: &Table) {
         let mut compiler = Compiler::new(1, Arc::default(), Arc::default());
         let usable = usable(table, boot);
         compiler.compile(&usable, None);
-        compiler.mark_withdrawn(&usable);
-        compiler.forget_drained(&usable);
+        compiler.mark();
     }
 }

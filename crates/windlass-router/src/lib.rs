@@ -46,6 +46,7 @@ mod shards;
 mod switcher;
 mod tls;
 mod upstream;
+mod upstreams;
 mod worker;
 
 pub use config::{

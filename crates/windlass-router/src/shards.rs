@@ -50,10 +50,12 @@ impl<V> Shards<V> {
         Arc::make_mut(&mut self.shards[number(&name)]).insert(name, value);
     }
 
-    pub(crate) fn remove(&mut self, name: &str) {
-        if self.contains_key(name) {
-            Arc::make_mut(&mut self.shards[number(name)]).remove(name);
+    /// Returns what was there.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Arc<V>> {
+        if !self.contains_key(name) {
+            return None;
         }
+        Arc::make_mut(&mut self.shards[number(name)]).remove(name)
     }
 }
 

@@ -141,18 +141,17 @@ impl Switcher {
     /// Finds out which upstreams are withdrawn now. After each switch, when the
     /// acknowledgement is on its way.
     pub(crate) fn note_withdrawn(&mut self) {
-        let table = usable(&self.table, &self.boot_id);
-        self.compiler.forget_drained(&table);
-        let list = self.compiler.mark_withdrawn(&table);
-        let ids: HashSet<&str> = list.iter().map(|state| &*state.id).collect();
-        self.withdrawn.retain(|id, _| ids.contains(id.as_str()));
-        self.settled.retain(|id| ids.contains(id.as_str()));
-        for state in &list {
+        let marked = self.compiler.mark();
+        for id in &marked.released {
+            self.withdrawn.remove(id);
+            self.settled.remove(id);
+        }
+        for state in marked.withdrawn {
             if !self.settled.contains(&*state.id) {
                 self.withdrawn
                     .entry(state.id.to_string())
-                    .or_insert_with(|| Withdrawn {
-                        state: Arc::clone(state),
+                    .or_insert(Withdrawn {
+                        state,
                         told_upgraded: None,
                     });
             }
@@ -162,17 +161,16 @@ impl Switcher {
     /// Control asks about these: what is empty is told (again).
     pub(crate) fn ask(&mut self, upstreams: Vec<UpstreamId>) -> Vec<ToControl> {
         let position = self.position();
-        let table = usable(&self.table, &self.boot_id);
-        let pickable = table.pickable_ids();
+        let known = self.compiler.upstreams();
         let mut messages = Vec::new();
         for upstream in upstreams {
-            if pickable.contains(upstream.as_str()) {
+            if known.is_pickable(&upstream) {
                 continue;
             }
             self.settled.remove(&upstream);
             if let Some(withdrawn) = self.withdrawn.get_mut(&upstream) {
                 withdrawn.told_upgraded = None;
-            } else if let Some(state) = self.compiler.upstream(&upstream) {
+            } else if let Some(state) = known.get(&upstream) {
                 let state = Arc::clone(state);
                 self.withdrawn.insert(
                     upstream,
@@ -204,8 +202,8 @@ impl Switcher {
             | TargetKind::Static { .. }
             | TargetKind::Redirect { .. } => &[],
         });
-        let compiler = &self.compiler;
-        let states = on_demand.filter_map(|upstream| compiler.upstream(&upstream.id));
+        let known = self.compiler.upstreams();
+        let states = on_demand.filter_map(|upstream| known.get(&upstream.id));
         self.idle
             .look(states, now)
             .into_iter()
