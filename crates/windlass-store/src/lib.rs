@@ -10,6 +10,7 @@ mod backup;
 mod cell;
 mod column;
 mod contents;
+mod counts;
 mod crash_point;
 mod error;
 mod event;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
+use crate::counts::Counts;
 use crate::error::StoreError;
 use crate::reader::Reader;
 use crate::sqlite::{self, Access, database};
@@ -16,7 +17,13 @@ pub(crate) struct Pool {
     path: PathBuf,
     idle_limit: usize,
     busy_timeout_ms: u32,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<ReadConnection>>,
+}
+
+#[derive(Debug)]
+struct ReadConnection {
+    connection: Connection,
+    counts: Counts,
 }
 
 impl Pool {
@@ -35,32 +42,36 @@ impl Pool {
         &self,
         read: impl FnOnce(&Reader<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let connection = self.take()?;
-        execute(&connection, "BEGIN")?;
-        let result = read(&Reader::new(&connection));
+        let reading = self.take()?;
+        let connection = &reading.connection;
+        execute(connection, "BEGIN")?;
+        let result = read(&Reader::counting(connection, &reading.counts));
         // A snapshot that stays open would keep the write-ahead log from being reused: only a
         // connection that has ended its own goes back. After a panic it is dropped, too.
-        execute(&connection, "COMMIT")?;
-        self.give_back(connection);
+        execute(connection, "COMMIT")?;
+        self.give_back(reading);
         result
     }
 
-    fn take(&self) -> Result<Connection, StoreError> {
+    fn take(&self) -> Result<ReadConnection, StoreError> {
         let idle = self
             .idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
         match idle {
-            Some(connection) => Ok(connection),
-            None => sqlite::open(&self.path, Access::Read, self.busy_timeout_ms),
+            Some(reading) => Ok(reading),
+            None => Ok(ReadConnection {
+                connection: sqlite::open(&self.path, Access::Read, self.busy_timeout_ms)?,
+                counts: Counts::default(),
+            }),
         }
     }
 
-    fn give_back(&self, connection: Connection) {
+    fn give_back(&self, reading: ReadConnection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.idle_limit {
-            idle.push(connection);
+            idle.push(reading);
         }
     }
 }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 use windlass_engine::id::CommitNumber;
 
 use crate::column::Column;
+use crate::counts::Counts;
 use crate::error::StoreError;
 use crate::query::{Filter, ListPage, ListQuery, Page};
 use crate::sqlite::{LabelWay, Statement, in_table};
@@ -17,12 +18,25 @@ const FEW_LABELED: u64 = 1000;
 #[derive(Debug)]
 pub struct Reader<'a> {
     pub(crate) connection: &'a Connection,
+    /// Of a connection that only reads: the writer's own changes would not be noticed.
+    counts: Option<&'a Counts>,
 }
 
 impl<'a> Reader<'a> {
     /// A view through this connection.
     pub(crate) fn new(connection: &'a Connection) -> Self {
-        Self { connection }
+        Self {
+            connection,
+            counts: None,
+        }
+    }
+
+    /// The same through a connection that never changes anything.
+    pub(crate) fn counting(connection: &'a Connection, counts: &'a Counts) -> Self {
+        Self {
+            connection,
+            counts: Some(counts),
+        }
     }
 
     /// The row with this id.
@@ -106,17 +120,21 @@ impl<'a> Reader<'a> {
 
     /// How many rows pass all filters.
     pub fn count<T: Row>(&self, filters: &[Filter]) -> Result<u64, StoreError> {
-        count(
-            &Statement::count(T::TABLE).filtered(filters)?,
-            self.connection,
-        )
+        self.count_by(Statement::count(T::TABLE).filtered(filters)?)
     }
 
     fn count_matching<T: Row>(&self, query: &ListQuery) -> Result<u64, StoreError> {
         let statement = Statement::count(T::TABLE)
             .filtered(&query.filters)?
             .labeled(&query.labels, LabelWay::Set)?;
-        count(&statement, self.connection)
+        self.count_by(statement)
+    }
+
+    fn count_by(&self, statement: Statement) -> Result<u64, StoreError> {
+        match self.counts {
+            Some(counts) => counts.count(statement, self.connection),
+            None => statement.number(self.connection),
+        }
     }
 
     /// The last commit number that was given out.
@@ -208,12 +226,5 @@ impl<'a> Reader<'a> {
             statement.query_map(values, read)?.collect()
         };
         run().map_err(|e| in_table(table, e))
-    }
-}
-
-fn count(statement: &Statement, connection: &Connection) -> Result<u64, StoreError> {
-    match statement.rows(connection)?.into_iter().next() {
-        Some(mut cells) => cells.number(),
-        None => Ok(0),
     }
 }

@@ -21,7 +21,7 @@ pub(crate) enum LabelWay {
 }
 
 /// SQL text with the values of its parameters.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Statement {
     table: &'static Table,
     sql: String,
@@ -128,6 +128,14 @@ impl Statement {
             Ok(found)
         };
         run().map_err(|e| in_table(name, e))
+    }
+
+    /// The number that a count gives.
+    pub(crate) fn number(&self, connection: &Connection) -> Result<u64, StoreError> {
+        match self.rows(connection)?.into_iter().next() {
+            Some(mut cells) => cells.number(),
+            None => Ok(0),
+        }
     }
 
     /// Columns of the rows with these keys, in the order of the keys.

@@ -12,7 +12,8 @@ use crate::fixtures;
 for_each_backend! {
     filters, orders_with_ties, pages_and_totals, through_the_app, through_the_space, by_destination,
     shared_domains, names_ignore_case, unknown_columns, words_of_states, deletes_the_oldest_first,
-    the_active_release, many_values,
+    the_active_release, many_values, long_counts_follow_every_change,
+    a_long_count_belongs_to_its_snapshot,
 }
 
 fn keys<T: Row>(fixture: &Fixture, query: &ListQuery) -> Vec<String> {
@@ -381,4 +382,80 @@ fn many_values(backend: Backend) {
     let apps = (0..100_000).map(|n| format!("a{n}"));
     let filter = Filter::one_of(Column::App, apps);
     assert_eq!(filtered::<ReleaseRow>(&fixture, vec![filter]), ["r1"]);
+}
+
+/// Long enough that a count is kept.
+const MANY: i64 = 600;
+
+fn put_many(fixture: &Fixture) {
+    fixture.write(|tx| {
+        (0..MANY).try_for_each(|at| {
+            let app = if at < 300 { "a1" } else { "a2" };
+            tx.put(&fixtures::release(
+                &format!("r{at:03}"),
+                app,
+                at,
+                at % 2 == 0,
+            ))
+        })
+    });
+}
+
+fn total(fixture: &Fixture, filters: &[Filter]) -> u64 {
+    let query = ListQuery::filtered(filters.to_vec()).page(Page::first(2));
+    let page = fixture.store.read(|r| r.list::<ReleaseRow>(&query));
+    let total = page.unwrap().total;
+    // The writer counts for itself.
+    let by_writer = filters.to_vec();
+    assert_eq!(
+        fixture.write(move |tx| tx.count::<ReleaseRow>(&by_writer)),
+        total
+    );
+    total
+}
+
+fn long_counts_follow_every_change(backend: Backend) {
+    let fixture = Fixture::new(backend);
+    put_many(&fixture);
+    let of = |app: &str| vec![Filter::is(Column::App, app)];
+    // Twice, so that the second is the kept one.
+    for _ in 0..2 {
+        assert_eq!(total(&fixture, &[]), 600);
+        assert_eq!(total(&fixture, &of("a1")), 300);
+        assert_eq!(total(&fixture, &of("a2")), 300);
+    }
+    fixture.put(fixtures::release("r3", "a1", MANY, true));
+    assert_eq!(total(&fixture, &[]), 601);
+    assert_eq!(total(&fixture, &of("a1")), 301);
+    let old = of("a2");
+    fixture.write(move |tx| tx.delete_where::<ReleaseRow>(old, 1_000));
+    assert_eq!(total(&fixture, &[]), 301);
+    // More counts than are kept.
+    for at in 0..100 {
+        let since = vec![Filter::Gte(Column::CreatedAt, Cell::from(Timestamp(at)))];
+        let known = fixture.store.read(|r| {
+            r.keys::<ReleaseRow>(&ListQuery::filtered(since.clone()).page(Page::first(1_000)))
+        });
+        assert_eq!(total(&fixture, &since), known.unwrap().len() as u64);
+    }
+}
+
+fn a_long_count_belongs_to_its_snapshot(backend: Backend) {
+    let fixture = Fixture::new(backend);
+    put_many(&fixture);
+    for expected in [600, 601] {
+        let found = fixture.store.read(|reader| {
+            let before = reader.count::<ReleaseRow>(&[])?;
+            fixture.put(fixtures::release(
+                &format!("new-{expected}"),
+                "a1",
+                MANY,
+                true,
+            ));
+            let after = reader.count::<ReleaseRow>(&[])?;
+            Ok::<_, StoreError>((before, after))
+        });
+        assert_eq!(found.unwrap(), (expected, expected));
+    }
+    assert_eq!(total(&fixture, &[]), 602);
 }
