@@ -12,6 +12,8 @@ use crate::server::CfState;
 pub(crate) const API_VERSION: &str = "3.220.0";
 /// Oldest `cf` that is known to work.
 const CLI_VERSION: &str = "8.0.0";
+/// Version of the API of service brokers, of which there are none.
+const OSBAPI_VERSION: &str = "2.15";
 
 /// Collections that `/v3` links to.
 const COLLECTIONS: [&str; 25] = [
@@ -47,6 +49,7 @@ pub(crate) fn routes() -> Router<CfState> {
         .route("/", get(root))
         .route("/v3", get(collections))
         .route("/v3/info", get(info))
+        .route("/v2/info", get(info_of_v2))
         .route("/healthz", get(healthz))
 }
 
@@ -91,11 +94,34 @@ async fn info(State(cf): State<CfState>) -> Json<Value> {
         "description": "Windlass",
         "cli_version": { "minimum": CLI_VERSION, "recommended": CLI_VERSION },
         "custom": {},
-        "osbapi_version": "2.15",
+        "osbapi_version": OSBAPI_VERSION,
         "links": {
             "self": cf.urls().href("/v3/info"),
             "support": { "href": "" },
         },
+    }))
+}
+
+/// All that is there of the older API, as servers without it have it: cf-java-client finds nowhere
+/// else where to log in.
+async fn info_of_v2(State(cf): State<CfState>) -> Json<Value> {
+    let origin = cf.urls().origin();
+    Json(json!({
+        "name": "windlass",
+        "build": env!("CARGO_PKG_VERSION"),
+        "support": "CF API v2 is disabled",
+        "version": 0,
+        "description": "Windlass",
+        "authorization_endpoint": origin,
+        "token_endpoint": origin,
+        "min_cli_version": CLI_VERSION,
+        "min_recommended_cli_version": CLI_VERSION,
+        "app_ssh_endpoint": null,
+        "app_ssh_host_key_fingerprint": null,
+        "app_ssh_oauth_client": null,
+        "doppler_logging_endpoint": null,
+        "api_version": "",
+        "osbapi_version": OSBAPI_VERSION,
     }))
 }
 

@@ -94,13 +94,18 @@ fn details(release: &Release, waits_for: Option<&str>) -> Value {
         if let Some(time_to_safe_ms) = time_to_safe_ms(restore) {
             set("time_to_safe_ms", json!(time_to_safe_ms));
         }
-        let not_restored: Vec<String> = restore
-            .not_restored
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        set("not_restored", json!(not_restored));
-        set("not_undone", json!(restore.not_undone));
+        // One text each: there are clients that read details as a map of texts.
+        if !restore.not_restored.is_empty() {
+            let keys: Vec<String> = restore
+                .not_restored
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            set("not_restored", json!(keys.join(", ")));
+        }
+        if !restore.not_undone.is_empty() {
+            set("not_undone", json!(restore.not_undone.join(", ")));
+        }
         if let Some(waits_for) = waits_for {
             set("waits_for", json!(waits_for));
         }

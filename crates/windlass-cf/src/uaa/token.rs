@@ -121,7 +121,9 @@ fn origin_hint(query: Option<&str>, in_form: Option<&str>) -> Result<Option<Stri
         .split('&')
         .find_map(|part| part.strip_prefix("login_hint="))
         .and_then(decode_form);
-    let Some(hint) = in_query.or_else(|| in_form.map(str::to_owned)) else {
+    // Java programs send an empty one when they have none.
+    let hint = in_query.or_else(|| in_form.map(str::to_owned));
+    let Some(hint) = hint.filter(|hint| !hint.is_empty()) else {
         return Ok(None);
     };
     let parsed: Option<Value> = serde_json::from_str(&hint).ok();
@@ -155,7 +157,9 @@ mod tests {
             origin_hint(Some(query), None).unwrap().as_deref(),
             Some("ldap")
         );
-        assert_eq!(origin_hint(None, None).unwrap(), None);
+        for none in [None, Some("")] {
+            assert_eq!(origin_hint(None, none).unwrap(), None);
+        }
         assert!(origin_hint(Some("login_hint=x"), None).is_err());
     }
 }

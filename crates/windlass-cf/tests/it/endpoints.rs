@@ -12,7 +12,7 @@ use windlass_wire::endpoints::Endpoint;
 use crate::world::{Answer, World};
 
 /// What nobody has to log in for: the documents that clients begin with, and the login itself.
-const OPEN: [&str; 12] = [
+const OPEN: [&str; 13] = [
     "/",
     "/api/v1/info",
     "/check_token",
@@ -23,6 +23,7 @@ const OPEN: [&str; 12] = [
     "/token_key",
     "/token_keys",
     "/v1/info",
+    "/v2/info",
     "/v3",
     "/v3/info",
 ];

@@ -67,6 +67,12 @@ async fn the_root_leads_clients_everywhere() {
     );
     assert_eq!(get(&world, "/v3/info", None).await.body["name"], "windlass");
     assert_eq!(get(&world, "/info", None).await.status, 200);
+    // Java programs look here for where to log in.
+    let old = get(&world, "/v2/info", None).await.body;
+    for endpoint in ["authorization_endpoint", "token_endpoint"] {
+        assert_eq!(old[endpoint], ORIGIN, "{endpoint}");
+    }
+    assert_eq!(old["api_version"], "");
     assert_eq!(get(&world, "/healthz", None).await.body, json!("OK"));
 }
 

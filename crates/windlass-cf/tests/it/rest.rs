@@ -158,7 +158,7 @@ async fn what_does_not_exist_here_is_empty_or_not_found() {
             "{path}"
         );
     }
-    for path in ["/nowhere", "/v2/info", "/v3/%ff", "/v3/jobs/%ff/x"] {
+    for path in ["/nowhere", "/v2/apps", "/v3/%ff", "/v3/jobs/%ff/x"] {
         let answer = world.get("admin", path).await;
         assert_eq!(answer.error(), (404, 10000, "Unknown request"), "{path}");
         assert!(answer.headers.contains_key("x-vcap-request-id"));

@@ -76,7 +76,9 @@ fn restore() -> Restore {
         safe: true,
         time_to_safe_us: Some(1_001),
         restored: vec![Key::Artifact],
-        not_restored: vec![Key::Env("COLOR".to_owned())],
+        not_restored: ["COLOR", "SHAPE"]
+            .map(|name| Key::Env(name.to_owned()))
+            .to_vec(),
         not_undone: vec!["task 1".to_owned()],
         note: None,
     }
@@ -209,8 +211,8 @@ fn a_cancel_is_explained() {
             "canceled_by": "ann",
             "cancel_reason": "bad numbers",
             "time_to_safe_ms": 2,
-            "not_restored": ["env.COLOR"],
-            "not_undone": ["task 1"],
+            "not_restored": "env.COLOR, env.SHAPE",
+            "not_undone": "task 1",
             "waits_for": "1 of 2 instances of the base of web"
         })
     );

@@ -16,6 +16,7 @@ pub(crate) const PLATFORM: &[Line] = &[
     line(Nothing, "GET /", "/"),
     line(Nothing, "GET /v3", "/v3"),
     line(Nothing, "GET /v3/info", "/v3/info"),
+    line(Nothing, "GET /v2/info", "/v2/info"),
     line(Nothing, "GET /healthz", "/healthz"),
     line(Nothing, "GET /login", "/login"),
     line(Nothing, "GET /info", "/info"),
