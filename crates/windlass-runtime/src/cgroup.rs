@@ -5,7 +5,7 @@
 //! any controller is still good for ending everything that is in it.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -127,11 +127,29 @@ impl Groups {
         paths
     }
 
-    /// Moves the calling process into the groups.
-    pub(crate) fn join(paths: &[PathBuf]) -> io::Result<()> {
+    /// Moves the calling process, which has one thread, into the groups.
+    ///
+    /// To move a whole process by `cgroup.procs`, the kernel keeps all others from forking, and
+    /// waits ten milliseconds and more until it knows that none is about to. `tasks` of version 1
+    /// moves the calling thread alone without that.
+    pub(crate) fn join<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> io::Result<()> {
         paths
+            .into_iter()
+            .try_for_each(|path| match write(path, "tasks", 0) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    write(path, "cgroup.procs", 0)
+                }
+                other => other,
+            })
+    }
+
+    /// The group of version 2 among these, for a process to be born in.
+    pub(crate) fn birthplace(paths: &[PathBuf]) -> Option<(&Path, File)> {
+        let path = paths
             .iter()
-            .try_for_each(|path| write(path, "cgroup.procs", 0))
+            .find(|path| path.join("cgroup.controllers").exists())?;
+        let opened = File::open(path).ok()?;
+        Some((path, opened))
     }
 
     /// True if the kernel enforces the memory limit.

@@ -80,14 +80,16 @@ impl Confinement {
     }
 }
 
-/// Becomes the program of `process`. It returns only if that fails, with the reason.
+/// Becomes the program of `process`. It returns only if that fails, with the reason. `born_in` is
+/// the control group that it is in already.
 pub(super) fn execute(
     process: &ProcessSpec,
     confinement: &Confinement,
+    born_in: Option<&Path>,
     out: OwnedFd,
     err: OwnedFd,
 ) -> String {
-    if let Err(text) = confine_self(process, confinement) {
+    if let Err(text) = confine_self(process, confinement, born_in) {
         return text;
     }
     let mut program = match &process.command {
@@ -120,14 +122,21 @@ pub(super) fn execute(
     format!("executing {}: {error}", program.get_program().display())
 }
 
-fn confine_self(process: &ProcessSpec, confinement: &Confinement) -> Result<(), String> {
+fn confine_self(
+    process: &ProcessSpec,
+    confinement: &Confinement,
+    born_in: Option<&Path>,
+) -> Result<(), String> {
     let text = |what: &'static str| move |error: nix::Error| format!("{what}: {error}");
     setsid().map_err(text("new session"))?;
     SigSet::empty()
         .thread_set_mask()
         .map_err(text("signal mask"))?;
-    Groups::join(&confinement.cgroups)
-        .map_err(|error| format!("joining the control group: {error}"))?;
+    let others = confinement
+        .cgroups
+        .iter()
+        .filter(|path| born_in != Some(path.as_path()));
+    Groups::join(others).map_err(|error| format!("joining the control group: {error}"))?;
     limit_resources(confinement).map_err(text("resource limit"))?;
     if let Some(uid) = confinement.user {
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(uid));

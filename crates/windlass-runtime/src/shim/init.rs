@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::child::{self, Confinement};
 use super::prepare;
+use crate::cgroup::Groups;
 use crate::crash_point::crash_point;
 use crate::fork;
 use crate::isolation::mounts::{self, View};
@@ -253,11 +254,17 @@ impl InitProcess<'_> {
         let text = |error: nix::Error| format!("process {}: {error}", process.name);
         let (failure, failure_end) = pipe2(OFlag::O_CLOEXEC).map_err(text)?;
         let mut ends = Some((out, err, File::from(failure_end)));
-        let pid = fork::spawn(CloneFlags::empty(), &mut || {
+        let birthplace = Groups::birthplace(self.cgroups);
+        let group = birthplace.as_ref().map(|(_, opened)| opened.as_fd());
+        let pid = fork::spawn_in(group, &mut |is_born_there| {
             let Some((out, err, mut failure_end)) = ends.take() else {
                 return 1;
             };
-            let text = child::execute(process, confinement, out, err);
+            let born_in = birthplace
+                .as_ref()
+                .filter(|_| is_born_there)
+                .map(|(path, _)| *path);
+            let text = child::execute(process, confinement, born_in, out, err);
             let _ = failure_end.write_all(text.as_bytes());
             127
         });
