@@ -298,7 +298,8 @@ fn serving_count(state: &AppState, revision: &RevisionId, component: &ComponentN
 /// Whether the base carries what it needs of a component.
 ///
 /// A base that was not healthy when the release was created counts as restored when its
-/// instances have been started: a cancel does not wait for what never worked.
+/// instances have been started: a cancel does not wait for what never worked. So does one of its
+/// components without traffic that did not run then.
 pub fn is_restored(state: &AppState, release: &Release, component: &ComponentName) -> bool {
     let Some(base) = &release.base else {
         return true;
@@ -319,7 +320,7 @@ pub fn is_restored(state: &AppState, release: &Release, component: &ComponentNam
     if state.routable(base, component) >= needed {
         return true;
     }
-    if release.base_was_routable {
+    if release.base_was_routable && !release.base_down.contains(component) {
         return false;
     }
     let started = state

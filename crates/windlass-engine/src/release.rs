@@ -25,6 +25,9 @@ pub struct Release {
     pub base_scale: BTreeMap<ComponentName, u32>,
     /// Whether any instance of the base was routable when the train began.
     pub base_was_routable: bool,
+    /// Components without traffic of which no instance of the base ran when the train began.
+    #[serde(default)]
+    pub base_down: BTreeSet<ComponentName>,
     /// Whether the app was running before; without a base a cancel puts that back.
     pub was_started: bool,
     /// Scale of the target once it is deployed, per component.

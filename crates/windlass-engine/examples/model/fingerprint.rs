@@ -74,6 +74,7 @@ fn hash_release(release: &Release, hasher: &mut DefaultHasher) {
         .hash(hasher);
     (
         release.base_was_routable,
+        &release.base_down,
         release.was_started,
         release.had_share,
         &release.served,

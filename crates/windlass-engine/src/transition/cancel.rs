@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::Work;
 use crate::app::{CancelRestores, RunState};
 use crate::configuration::{ComponentRole, Configuration, JobKind, Key};
-use crate::id::ReleaseId;
+use crate::id::{ComponentName, ReleaseId};
 use crate::input::CancelCommand;
 use crate::limits::{DEADLINE_MS, REASON_BYTES_MAX};
 use crate::rejection::Rejection;
 use crate::release::{
-    CancelCause, Deadline, FailureReason, JobRun, JobState, Outcome, ReleaseState, Restore, Urgency,
+    CancelCause, Deadline, FailureReason, JobRun, JobState, Outcome, Release, ReleaseState,
+    Restore, Urgency,
 };
 use crate::shares::shares;
 
@@ -129,8 +130,7 @@ impl Work {
             restored,
             not_restored,
             not_undone,
-            note: (release.base.is_some() && !release.base_was_routable)
-                .then(|| "base: was not healthy".to_owned()),
+            note: note_of_base(release),
         });
         release.deadline = Deadline::Off;
         release.timer_until = None;
@@ -281,6 +281,23 @@ impl Work {
             .map(|task| format!("task {} ({}) was started", task.sequence, task.name));
         jobs.chain(tasks).collect()
     }
+}
+
+/// What is to be known of a base that is not waited for, or not as a whole.
+fn note_of_base(release: &Release) -> Option<String> {
+    release.base.as_ref()?;
+    if !release.base_was_routable {
+        return Some("base: was not healthy".to_owned());
+    }
+    if release.base_down.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = release
+        .base_down
+        .iter()
+        .map(ComponentName::as_str)
+        .collect();
+    Some(format!("base: {} did not run", names.join(", ")))
 }
 
 /// The reason as it is kept: a cancel is never refused for its comment.

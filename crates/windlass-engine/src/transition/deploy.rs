@@ -18,6 +18,7 @@ pub(super) struct Base {
     pub(super) revision: Option<RevisionId>,
     pub(super) scale: BTreeMap<ComponentName, u32>,
     pub(super) was_routable: bool,
+    pub(super) down: BTreeSet<ComponentName>,
     pub(super) was_started: bool,
     configuration_before: Option<Configuration>,
 }
@@ -153,6 +154,7 @@ impl Work {
                 .map(|component| (component.clone(), count(component)))
                 .collect(),
             was_routable: previous.base_was_routable,
+            down: previous.base_down.clone(),
             was_started: previous.was_started,
             configuration_before: previous.configuration_before.clone(),
         }
@@ -168,6 +170,12 @@ impl Work {
                 .base
                 .as_ref()
                 .is_some_and(|base| self.serves(base)),
+            down: self
+                .state
+                .base
+                .as_ref()
+                .map(|base| self.workers_down(base))
+                .unwrap_or_default(),
             was_started: self.state.run == RunState::Started,
             configuration_before: None,
         }
@@ -197,6 +205,19 @@ impl Work {
         })
     }
 
+    /// Components without traffic that should run and of which no instance does.
+    fn workers_down(&self, revision: &RevisionId) -> BTreeSet<ComponentName> {
+        let components = self.state.components();
+        components
+            .into_iter()
+            .filter(|component| {
+                self.state.role_in(revision, component) == Some(ComponentRole::Worker)
+                    && self.state.scale_of(component) > 0
+                    && self.state.routable(revision, component) == 0
+            })
+            .collect()
+    }
+
     /// What a release that has waited restores is what there is when it begins: what was deployed
     /// meanwhile, or the base of what still moves or is being put back.
     pub(super) fn rebase(&mut self, id: &ReleaseId) {
@@ -215,6 +236,7 @@ impl Work {
             release.base = base.revision;
             release.base_scale = base.scale;
             release.base_was_routable = base.was_routable;
+            release.base_down = base.down;
             release.was_started = base.was_started;
         }
     }
@@ -244,6 +266,7 @@ impl Work {
             base: base.revision,
             base_scale: base.scale,
             base_was_routable: base.was_routable,
+            base_down: base.down,
             was_started: base.was_started,
             target_scale,
             steps: Vec::new(),

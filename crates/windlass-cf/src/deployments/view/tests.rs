@@ -26,6 +26,7 @@ fn release(strategy: Strategy) -> Release {
         base: Some(RevisionId::from("b")),
         base_scale: BTreeMap::new(),
         base_was_routable: true,
+        base_down: BTreeSet::new(),
         was_started: true,
         target_scale: BTreeMap::new(),
         steps,

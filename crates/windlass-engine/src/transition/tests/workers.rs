@@ -1,8 +1,9 @@
 //! Components without traffic: after the last web gate, instance by instance.
 
-use super::world::{World, canary, rolling};
+use super::world::{World, canary, exited, rolling};
 use crate::app::ConcurrencyPolicy;
 use crate::configuration::{ComponentConfig, ComponentRole, Edit};
+use crate::input::Observation;
 use crate::instance::InstancePhase;
 
 fn with_workers(count: u32, overlap: bool) -> World {
@@ -120,6 +121,57 @@ fn a_worker_that_crashes_is_not_answered_by_an_old_one_beside_it() {
         }
     }
     panic!("the release never had one worker ready");
+}
+
+/// The worker of a version crashes until its restart has to wait.
+fn break_worker(world: &mut World, revision: &str) {
+    loop {
+        let worker = world.state.instances.values().find(|i| {
+            i.revision.as_str() == revision && i.component.as_str() == "worker" && !i.is_crashed()
+        });
+        let Some((instance, run)) = worker.map(|i| (i.id, i.run)) else {
+            return;
+        };
+        world.observe(Observation::InstanceExited {
+            instance,
+            run,
+            exit: exited(1),
+        });
+    }
+}
+
+#[test]
+fn a_cancel_does_not_wait_for_a_worker_that_did_not_run_before() {
+    let mut world = with_workers(1, false);
+    break_worker(&mut world, "v1");
+    world.deploy(2, canary(&[50], 1));
+    world.up("v2", 1);
+    world.cancel(2);
+    let restore = world.release(2).restore.clone().unwrap();
+    assert_eq!(restore.note.as_deref(), Some("base: worker did not run"));
+    world.drain();
+    world.drain();
+    assert_eq!(world.word(2), "canceled");
+    assert_eq!(
+        (world.share("v1"), world.wanted_of("v1", "worker")),
+        (10_000, 1)
+    );
+}
+
+#[test]
+fn a_cancel_waits_for_a_worker_that_ran_before() {
+    let mut world = with_workers(1, false);
+    world.deploy(2, canary(&[50], 1));
+    world.up("v2", 1);
+    break_worker(&mut world, "v1");
+    world.cancel(2);
+    world.drain();
+    world.drain();
+    assert_eq!(world.word(2), "restoring");
+    assert_eq!(world.share("v2"), 0, "its traffic is safe all the same");
+    world.tick(16 * 60_000);
+    world.settle();
+    assert_eq!(world.word(2), "canceled");
 }
 
 #[test]
