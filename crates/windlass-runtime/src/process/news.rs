@@ -2,6 +2,7 @@
 
 use super::runs::is_over;
 use crate::observation::{Observation, RunPhase, RunStatus};
+use crate::spec::RunKind;
 
 /// What is new about a run. A short one may be over before anybody heard that it had started: the
 /// start is told all the same, before the end.
@@ -14,10 +15,19 @@ pub(super) fn news(before: &RunStatus, status: &RunStatus) -> Vec<Observation> {
     let all = unheard_start.into_iter().chain(present(status));
     all.filter(|observation| match observation {
         Observation::Started { .. } => before.started_at_ms.is_none(),
-        Observation::Routable { routable, .. } => before.routable != *routable,
+        // That it is up and not ready yet is news as well.
+        Observation::Routable { routable, .. } => {
+            before.routable != *routable || is_just_up(before, status)
+        }
         Observation::Exited { .. } | Observation::Lost { .. } => true,
     })
     .collect()
+}
+
+/// Whether an instance has become healthy. Nobody waits for anything else to be up.
+fn is_just_up(before: &RunStatus, status: &RunStatus) -> bool {
+    let was_starting = matches!(before.phase, RunPhase::Launching | RunPhase::Starting);
+    was_starting && status.phase == RunPhase::Running && status.kind == RunKind::Instance
 }
 
 /// Everything that can be observed of a run in this state.
@@ -68,7 +78,6 @@ pub(super) fn end_of(status: &RunStatus) -> Option<Observation> {
 mod tests {
     use super::*;
     use crate::observation::{Exit, ExitReason, PortCheck};
-    use crate::spec::RunKind;
 
     fn status(phase: RunPhase, started: bool) -> RunStatus {
         RunStatus {
@@ -114,6 +123,19 @@ mod tests {
         };
         assert_eq!(told(RunPhase::Starting), ["started"]);
         assert_eq!(told(RunPhase::Running), ["started", "routable"]);
+    }
+
+    #[test]
+    fn an_instance_that_is_up_and_not_ready_is_told() {
+        let of_instance = |phase| RunStatus {
+            kind: RunKind::Instance,
+            ..status(phase, true)
+        };
+        let starting = of_instance(RunPhase::Starting);
+        let running = of_instance(RunPhase::Running);
+        assert_eq!(words(&starting, &running), ["routable"]);
+        assert!(words(&running, &running).is_empty());
+        assert!(words(&running, &of_instance(RunPhase::Stopping)).is_empty());
     }
 
     #[test]

@@ -104,6 +104,8 @@ async fn readiness_moves_in_and_out_of_the_routes_without_a_restart() {
                 _ => None,
             }
         };
+        // Up, and not ready: it runs, and has no traffic.
+        bench.observe(toggled(false)).await;
         std::fs::write(&file, "").unwrap();
         bench.observe(toggled(true)).await;
         std::fs::remove_file(&file).unwrap();
