@@ -257,7 +257,16 @@ async fn delete(State(cf): State<CfState>, caller: Authenticated, Guid(guid): Gu
     let place = access::find(&cf, &caller, &guid)?;
     place.require_write()?;
     let data = json!({"request": {"recursive": true}});
-    let extra = place.audit(&caller, "audit.app.delete-request", data);
+    let mut extra = place.audit(&caller, "audit.app.delete-request", data);
+    let state = place.state(&cf)?;
+    for name in state.configuration.components.keys() {
+        let guid = crate::guid::process(&place.app.id, name);
+        let data = json!({"process_guid": guid, "process_type": name});
+        let event = place.event(&caller, "audit.app.process.delete", data);
+        extra.audit.push(event);
+    }
+    let unbound = crate::services::deleted_with(&cf, &caller, &place).await?;
+    extra.audit.extend(unbound);
     let by = Caller::from(&caller.principal);
     let operation = cf.control.delete_app(&place.app.id, &by, extra).await?;
     Ok(jobs::accepted(&cf, &operation))

@@ -18,7 +18,7 @@ mod instances;
 mod request;
 mod view;
 
-pub(crate) use bindings::{ensure_bound, names_of};
+pub(crate) use bindings::{deleted_with, ensure_bound, names_of};
 
 /// What lists of services can be asked for. `fields[…]` choose parts of what is included.
 const LIST: ListSpec = ListSpec {

@@ -21,8 +21,9 @@ use windlass_runtime::{Command, LaunchSpec, ProcessSpec, RunKind};
 use windlass_store::{ReleaseRow, TaskRow, Tx};
 
 use crate::blobs::Digest;
+use crate::build_events::build_ended;
 use crate::clock;
-use crate::control::Control;
+use crate::control::{Control, put_audit};
 use crate::error::Error;
 use crate::launch::{Common, Run, limits};
 use crate::run_name::RunName;
@@ -442,5 +443,6 @@ pub(crate) fn settle_record(
     };
     row.stamps.updated_at = wall;
     tx.put(&row)?;
-    Ok(())
+    let events = build_ended(tx, &row)?;
+    put_audit(tx, events)
 }

@@ -3,12 +3,12 @@
 
 use serde_json::{Map, Value, json};
 use windlass_engine::app::AppState;
-use windlass_engine::id::AuditEventId;
 use windlass_engine::instance::{ExitReason, Instance, InstancePhase};
-use windlass_engine::records::{Actor, AppRecord, AuditEvent, Dialect, Stamps, Target};
+use windlass_engine::records::{Actor, AppRecord, AuditEvent, Dialect};
 
 use crate::guid::{self, WEB};
 use crate::launch::instance_guid;
+use crate::order_events::row;
 
 /// What happened to an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,24 +96,22 @@ pub(crate) fn instance_events(
             || guid::process(&record.id, &instance.component),
             guid::deployed_web_process,
         );
-        events.push(AuditEvent {
-            id: AuditEventId::new(uuid::Uuid::new_v4().to_string()),
-            kind: turn.kind().to_owned(),
-            actor: Actor {
-                id: process,
-                kind: "process".to_owned(),
-                name: instance.component.to_string(),
-            },
-            target: Target {
+        let process = Actor {
+            id: process,
+            kind: "process".to_owned(),
+            name: instance.component.to_string(),
+        };
+        let told = data(record, old, instance, turn);
+        if turn == Turn::Crashed {
+            // The older word for it, which many clients still ask for.
+            let app = Actor {
                 id: record.id.to_string(),
                 kind: "app".to_owned(),
                 name: record.name.clone(),
-            },
-            data: data(record, old, instance, turn),
-            space: Some(record.space.clone()),
-            organization: Some(record.organization.clone()),
-            stamps: Stamps::default(),
-        });
+            };
+            events.extend(row(record, &app, "app.crash", told.clone()));
+        }
+        events.extend(row(record, &process, turn.kind(), told));
     }
     events
 }

@@ -8,6 +8,7 @@
 pub mod archive;
 pub mod artifacts;
 pub mod blobs;
+mod build_events;
 mod builds;
 pub mod built_sites;
 pub mod clock;

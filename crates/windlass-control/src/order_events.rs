@@ -66,7 +66,7 @@ fn deployment(record: &ReleaseRecord) -> Value {
 }
 
 /// One row about an app; none where the dialect of the app has no such trail.
-fn row(app: &AppRecord, actor: &Actor, kind: &str, data: Value) -> Vec<AuditEvent> {
+pub(crate) fn row(app: &AppRecord, actor: &Actor, kind: &str, data: Value) -> Vec<AuditEvent> {
     if app.dialect != Dialect::CloudFoundry {
         return Vec::new();
     }

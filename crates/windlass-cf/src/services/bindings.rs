@@ -13,7 +13,7 @@ use windlass_control::identity::Visibility;
 use windlass_control::listing::{Column, Filter, ListQuery as Question};
 use windlass_control::services::NewBinding;
 use windlass_engine::id::BindingId;
-use windlass_engine::records::{AuditEvent, Metadata, ServiceBinding};
+use windlass_engine::records::{AuditEvent, Metadata, ServiceBinding, Target};
 
 use super::{BINDINGS, instances, request, view};
 use crate::apps;
@@ -37,12 +37,32 @@ pub(super) fn routes() -> Router<CfState> {
 }
 
 fn event(caller: &Authenticated, place: &Place, verb: &str, row: &ServiceBinding) -> AuditEvent {
-    let data = json!({
-        "binding_guid": row.id,
+    let data = json!({"request": {
+        "app_guid": row.app,
         "service_instance_guid": row.service_instance,
-        "binding_name": row.name,
-    });
-    place.event(caller, &format!("audit.app.service_binding.{verb}"), data)
+    }});
+    let target = Target {
+        id: row.id.to_string(),
+        kind: "service_binding".to_owned(),
+        name: row.name.clone().unwrap_or_default(),
+    };
+    AuditEvent {
+        target,
+        ..place.event(caller, &format!("audit.service_binding.{verb}"), data)
+    }
+}
+
+/// The rows about bindings that go with an app.
+pub(crate) async fn deleted_with(
+    cf: &CfState,
+    caller: &Authenticated,
+    place: &Place,
+) -> ApiResult<Vec<AuditEvent>> {
+    let bound = of_app(cf, place).await?;
+    Ok(bound
+        .iter()
+        .map(|row| event(caller, place, "delete", row))
+        .collect())
 }
 
 fn find(cf: &CfState, caller: &Authenticated, guid: &str) -> ApiResult<(Place, ServiceBinding)> {
@@ -301,7 +321,11 @@ async fn update(
     let (place, binding) = find(&cf, &caller, &guid)?;
     place.require_write()?;
     let metadata = update_metadata(&body)?.apply(&binding.metadata)?;
-    let changed = cf.control.update_binding(&binding.id, metadata).await?;
+    let told = event(&caller, &place, "update", &binding);
+    let changed = cf
+        .control
+        .update_binding(&binding.id, metadata, told)
+        .await?;
     Ok(Json(view::binding(cf.urls(), &changed)))
 }
 

@@ -1,8 +1,11 @@
 //! The audit trail: each row that the table of the API names, with its data.
 
 use serde_json::{Value, json};
+use windlass_control::testing;
+use windlass_engine::id::BuildId;
 use windlass_engine::records::AdminScope;
 
+use crate::source::ready_package;
 use crate::world::World;
 
 /// Types and data of the rows about an app, newest last.
@@ -172,6 +175,12 @@ async fn the_life_of_instances() {
     assert_eq!(crash["data"]["exit_status"], 7);
     assert_eq!(crash["data"]["crash_count"], 1);
     assert_eq!(crash["data"]["exit_description"], "Exited with status 7");
+    let older = told("app.crash").await;
+    assert_eq!(
+        older["actor"],
+        json!({"guid": app, "type": "app", "name": "shop"})
+    );
+    assert_eq!(older["data"], crash["data"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,4 +228,121 @@ async fn who_takes_the_code_is_told() {
     assert_eq!(world.get("admin", &path).await.status, 200);
     let told = data_of(&trail(&world, &app).await, "audit.app.droplet.download");
     assert_eq!(told, [json!({"droplet_guid": droplet})]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_a_build_ends_is_told() {
+    let mut world = World::start().await;
+    let (org, space) = world.tenant("one").await;
+    let app = world.app("admin", &space, "shop").await;
+    world
+        .member("dev", &org, &space, &["space_developer"])
+        .await;
+    let package = ready_package(&world, &app).await;
+    let mut builds = Vec::new();
+    for built in [true, false] {
+        let body = json!({"package": {"guid": package}});
+        let build = world.post("dev", "/v3/builds", &body).await.guid();
+        testing::end_build(&world.control, &BuildId::from(build.as_str()), built)
+            .await
+            .expect("a build that ends");
+        builds.push(build);
+    }
+    let shown = world
+        .get("admin", &format!("/v3/builds/{}", builds[0]))
+        .await;
+    let droplet = shown.body["droplet"]["guid"].clone();
+    let trail = trail(&world, &app).await;
+    let mut told: Vec<&str> = trail
+        .iter()
+        .filter(|row| row.2["name"] == "dev")
+        .map(|row| row.0.as_str())
+        .collect();
+    // Rows of one commit have no order among them.
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            "audit.app.build.create",
+            "audit.app.build.create",
+            "audit.app.build.failed",
+            "audit.app.build.staged",
+            "audit.app.droplet.create",
+        ]
+    );
+    assert_eq!(
+        data_of(&trail, "audit.app.build.staged"),
+        [json!({
+            "build_guid": builds[0], "package_guid": package, "droplet_guid": droplet,
+            "buildpacks": [],
+        })]
+    );
+    assert_eq!(
+        data_of(&trail, "audit.app.build.failed"),
+        [json!({
+            "build_guid": builds[1], "package_guid": package, "error_id": "StagingError",
+            "error_message": "the build command ended with status 1",
+        })]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bindings_and_processes_are_told_by_their_own_names() {
+    let world = World::start().await;
+    let (_, space) = world.tenant("one").await;
+    let (app, _) = world.running_app("admin", &space, "shop", 1).await;
+    let service = json!({
+        "type": "user-provided", "name": "db", "credentials": {"uri": "geheim"},
+        "relationships": {"space": {"data": {"guid": space}}},
+    });
+    let service = world.post("admin", "/v3/service_instances", &service).await;
+    let instance = format!("/v3/service_instances/{}", service.guid());
+    let bind = json!({"type": "app", "name": "main", "relationships": {
+        "app": {"data": {"guid": app}}, "service_instance": {"data": {"guid": service.guid()}},
+    }});
+    let bindings = "/v3/service_credential_bindings";
+    let first = world.post("admin", bindings, &bind).await.guid();
+    let one = format!("{bindings}/{first}");
+    world.get("admin", &format!("{one}/details")).await;
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    world.patch("admin", &one, &label).await;
+    world.delete("admin", &one).await;
+    let second = world.post("admin", bindings, &bind).await.guid();
+    world.get("admin", &format!("{instance}/credentials")).await;
+    world
+        .patch("admin", &instance, &json!({"name": "base"}))
+        .await;
+    assert_eq!(
+        world
+            .delete("admin", &format!("/v3/apps/{app}"))
+            .await
+            .status,
+        202
+    );
+    world.delete("admin", &instance).await;
+    let kinds = async |target: &str| {
+        let rows = trail(&world, target).await;
+        rows.into_iter().map(|row| row.0).collect::<Vec<_>>()
+    };
+    let named = |verbs: &[&str]| -> Vec<String> {
+        verbs
+            .iter()
+            .map(|verb| format!("audit.service_binding.{verb}"))
+            .collect()
+    };
+    assert_eq!(
+        kinds(&first).await,
+        named(&["create", "show", "update", "delete"])
+    );
+    assert_eq!(kinds(&second).await, named(&["create", "delete"]));
+    let of_service: Vec<String> = ["create", "show", "update", "delete"]
+        .iter()
+        .map(|verb| format!("audit.user_provided_service_instance.{verb}"))
+        .collect();
+    assert_eq!(kinds(&service.guid()).await, of_service);
+    let gone = data_of(&trail(&world, &app).await, "audit.app.process.delete");
+    assert_eq!(gone.len(), 1);
+    assert_eq!(gone[0]["process_type"], "web");
+    let all = world.get("admin", "/v3/audit_events?per_page=5000").await;
+    assert!(!all.body.to_string().contains("geheim"));
 }

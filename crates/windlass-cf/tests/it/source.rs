@@ -18,6 +18,17 @@ pub(crate) fn zip_file(files: &[(&str, &str)]) -> Vec<u8> {
     zip.finish().expect("ends").into_inner()
 }
 
+/// A package that was uploaded.
+pub(crate) async fn ready_package(world: &World, app: &str) -> String {
+    let guid = package(world, app).await;
+    let bits = zip_file(&[("Procfile", "web: ./run\n"), ("run", "#!/bin/sh\n")]);
+    let parts = [("bits", Some("package.zip"), bits)];
+    let path = format!("/v3/packages/{guid}/upload");
+    let uploaded = world.upload("admin", &path, &parts).await;
+    assert_eq!(uploaded.status, 200, "{:?}", uploaded.body);
+    guid
+}
+
 async fn package(world: &World, app: &str) -> String {
     let body = json!({"type": "bits", "relationships": {"app": {"data": {"guid": app}}}});
     let made = world.post("admin", "/v3/packages", &body).await;

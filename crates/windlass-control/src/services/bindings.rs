@@ -176,6 +176,7 @@ impl Control {
         &self,
         id: &BindingId,
         metadata: Metadata,
+        told: AuditEvent,
     ) -> Result<ServiceBinding, Error> {
         let (id, at) = (id.clone(), crate::clock::wall());
         self.write(move |tx| {
@@ -183,6 +184,7 @@ impl Control {
             binding.metadata = metadata;
             binding.stamps.updated_at = at;
             tx.put(&binding)?;
+            put_audit(tx, vec![told])?;
             Ok(binding)
         })
         .await
