@@ -49,7 +49,7 @@ fn entry<'a>(list: Option<&'a Value>, by: &str, name: &Value) -> Option<&'a Valu
 }
 
 fn entries(at: &str, by: &str, wanted: &Value, now: Option<&Value>, changes: &mut Vec<Value>) {
-    let Value::Array(list) = wanted else {
+    let (Value::Array(list), Some(_)) = (wanted, now) else {
         return value(at, wanted, now, changes);
     };
     for (index, wanted) in list.iter().enumerate() {
@@ -115,6 +115,18 @@ mod tests {
             "default-route": true, "routes": [{"route": "a.b"}],
             "processes": [{"type": "web", "memory": "1024M", "log-rate-limit-per-second": "-1"}]});
         assert_eq!(diff(sent, now), json!([]));
+    }
+
+    #[test]
+    fn a_list_that_is_new_is_one_addition() {
+        let sent = json!({"routes": [{"route": "a.b"}], "sidecars": [{"name": "s"}]});
+        assert_eq!(
+            diff(sent, json!({"routes": [{"route": "c.d"}]})),
+            json!([
+                {"op": "add", "path": "/applications/0/routes/0", "value": {"route": "a.b"}},
+                {"op": "add", "path": "/applications/0/sidecars", "value": [{"name": "s"}]},
+            ])
+        );
     }
 
     #[test]
