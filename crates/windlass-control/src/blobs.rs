@@ -74,7 +74,7 @@ pub enum BlobError {
     /// The store is full.
     #[error(
         "the blob store is full: {used_bytes} of {limit_bytes} bytes are in use; \
-         delete packages and droplets or raise the limit"
+         delete packages and droplets, or raise `storage_max_mb`"
     )]
     Full {
         /// The limit of the store in bytes.

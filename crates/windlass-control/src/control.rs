@@ -13,7 +13,7 @@ use windlass_router::RouterLink;
 use windlass_runtime::Driver;
 use windlass_store::{Store, StoreError, Tx, WriteError};
 
-use crate::blobs::{BlobLimits, Blobs, Resources, ResourcesLimits};
+use crate::blobs::{Blobs, Resources, ResourcesLimits};
 use crate::clock;
 use crate::commit::{CommitSettings, Committed, apply};
 use crate::error::Error;
@@ -127,7 +127,7 @@ impl Control {
         windlass_clock::follow(&data);
         crate::packages::remove_interrupted_uploads(&data)?;
         let blobs =
-            Blobs::open(data.join("blobs"), BlobLimits::default()).map_err(Error::internal)?;
+            Blobs::open(data.join("blobs"), settings.blob_limits).map_err(Error::internal)?;
         let resources = Resources::open(data.join("resources"), ResourcesLimits::default())
             .map_err(Error::internal)?;
         let files = Resources::open(data.join("files"), ResourcesLimits::UPLOADED)

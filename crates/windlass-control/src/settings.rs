@@ -9,6 +9,7 @@ use windlass_engine::app::AppSettings;
 use windlass_engine::records::Dialect;
 use windlass_runtime::IsolationSet;
 
+use crate::blobs::BlobLimits;
 use crate::sites::SiteManners;
 use crate::sources::SourceSettings;
 
@@ -37,6 +38,8 @@ pub struct ControlSettings {
     pub build_time_limit_ms: u64,
     /// Longest run of a job of a release, milliseconds.
     pub job_time_limit_ms: u64,
+    /// How large what is uploaded and built may be.
+    pub blob_limits: BlobLimits,
     /// Bytes of one log file of a run.
     pub log_file_bytes: u64,
     /// Log files kept per run.
@@ -73,6 +76,7 @@ impl ControlSettings {
             build_slots: 4,
             build_time_limit_ms: 15 * 60_000,
             job_time_limit_ms: 30 * 60_000,
+            blob_limits: BlobLimits::default(),
             log_file_bytes: 4 * 1024 * 1024,
             log_files: 4,
             starts_at_once: cores * 4,

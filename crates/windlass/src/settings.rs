@@ -179,6 +179,10 @@ pub struct Settings {
     pub staging_timeout_s: u64,
     /// Stagings at the same time.
     pub staging_slots: u64,
+    /// Largest package or droplet, MiB.
+    pub upload_max_mb: u64,
+    /// All packages and droplets together, MiB.
+    pub storage_max_mb: u64,
     /// Git sources.
     pub git: Git,
     /// Longest wait for all instances to stop at `down`, seconds.
@@ -255,6 +259,8 @@ impl Settings {
             retention_days: narrow(resolved.number(Name::RetentionDays)?),
             staging_timeout_s: resolved.number(Name::StagingTimeoutS)?,
             staging_slots: resolved.number(Name::StagingSlots)?,
+            upload_max_mb: resolved.number(Name::UploadMaxMb)?,
+            storage_max_mb: resolved.number(Name::StorageMaxMb)?,
             git: Git {
                 github_url: resolved.base_url(Name::GithubUrl)?,
                 gitlab_url: resolved.base_url(Name::GitlabUrl)?,

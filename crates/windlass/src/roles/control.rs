@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use windlass_cf::links::Urls;
 use windlass_cf::server::CfState;
+use windlass_control::blobs::BlobLimits;
 use windlass_control::control::{Control, Parts};
 use windlass_control::secrets::Secrets;
 use windlass_control::settings::ControlSettings;
@@ -389,6 +390,10 @@ fn control_settings(settings: &Settings, machine: &Machine, cf_api_url: String) 
         sites: BTreeMap::from([(Dialect::Vercel, windlass_vercel::sites::manners())]),
         build_slots: u32::try_from(settings.staging_slots).unwrap_or(u32::MAX),
         build_time_limit_ms: settings.staging_timeout_s * 1000,
+        blob_limits: BlobLimits {
+            blob_bytes: settings.upload_max_mb * 1024 * 1024,
+            total_bytes: settings.storage_max_mb * 1024 * 1024,
+        },
         ..local
     }
 }

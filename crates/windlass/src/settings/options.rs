@@ -63,6 +63,10 @@ pub enum Name {
     StagingTimeoutS,
     /// `staging_slots`.
     StagingSlots,
+    /// `upload_max_mb`.
+    UploadMaxMb,
+    /// `storage_max_mb`.
+    StorageMaxMb,
     /// `github_url`.
     GithubUrl,
     /// `gitlab_url`.
@@ -132,7 +136,7 @@ pub struct Row {
 
 impl Name {
     /// All settings in the order of the documentation.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::KeyFile,
         Self::Domain,
         Self::CfUrl,
@@ -160,6 +164,8 @@ impl Name {
         Self::RetentionDays,
         Self::StagingTimeoutS,
         Self::StagingSlots,
+        Self::UploadMaxMb,
+        Self::StorageMaxMb,
         Self::GithubUrl,
         Self::GitlabUrl,
         Self::BitbucketUrl,
@@ -451,6 +457,28 @@ impl Name {
                 "2",
                 Limit::Number { min: 1, max: 256 },
                 "4",
+            ),
+            Self::UploadMaxMb => row(
+                "upload_max_mb",
+                "largest package or droplet",
+                "MiB",
+                "1024",
+                Limit::Number {
+                    min: 1,
+                    max: 65_536,
+                },
+                "2048",
+            ),
+            Self::StorageMaxMb => row(
+                "storage_max_mb",
+                "all packages and droplets together",
+                "MiB",
+                "20480",
+                Limit::Number {
+                    min: 1,
+                    max: 67_108_864,
+                },
+                "102400",
             ),
             Self::GithubUrl => row(
                 "github_url",
