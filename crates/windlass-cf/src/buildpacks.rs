@@ -27,12 +27,27 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("python_buildpack", "b7f3d9c4-2e5a-4f71-8c6b-1d4e8f9a0d44"),
     ("binary_buildpack", "2c3a1f3a-4a53-4c67-8d5a-0f6a2b7e9c02"),
 ];
+/// What they call themselves in the log of a build.
+const OWN_NAMES: [&str; 5] = ["staticfile", "node", "go", "python", "binary"];
 const LIST: ListSpec = ListSpec {
     filters: &["names", "stacks", "lifecycle"],
     order: &["position"],
     includes: &[],
     labels: true,
 };
+
+/// What was used for a droplet, by the names that clients know.
+pub(crate) fn used(buildpacks: &[Value]) -> Vec<Value> {
+    let named = |used: &Value| {
+        let own = OWN_NAMES.iter().position(|own| used["name"] == *own);
+        let mut used = used.clone();
+        if let Some(index) = own {
+            used["name"] = BUILT_IN[index].0.into();
+        }
+        used
+    };
+    buildpacks.iter().map(named).collect()
+}
 
 pub(crate) fn routes() -> Router<CfState> {
     Router::new()

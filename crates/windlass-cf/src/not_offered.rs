@@ -18,11 +18,13 @@ pub(crate) fn routes() -> Router<CfState> {
         .route("/v3/stacks/{guid}", patch(one_stack).delete(one_stack))
 }
 
+/// 403: `cf` takes a 422 for a segment that is there already, and says that all is well.
 async fn no_segments(caller: Authenticated) -> ApiResult<()> {
-    refuse(
-        &caller,
-        "Isolation segments are not offered: apps are kept apart on one machine",
-    )
+    caller.require_admin()?;
+    Err(ApiError::feature_disabled(
+        "isolation_segments",
+        Some("Isolation segments are not offered: apps are kept apart on one machine"),
+    ))
 }
 
 async fn no_groups(caller: Authenticated) -> ApiResult<()> {

@@ -5,8 +5,8 @@ use windlass_engine::records::{Artifact, ArtifactState};
 
 use crate::apps::lifecycle::STACK;
 use crate::links::Urls;
-use crate::metadata;
 use crate::time::rfc3339;
+use crate::{buildpacks, metadata};
 
 /// What stands where the caller may not see commands.
 const REDACTED: &str = "[PRIVATE DATA HIDDEN]";
@@ -45,7 +45,7 @@ pub(crate) fn droplet(urls: &Urls, droplet: &Artifact, shows_secrets: bool) -> V
         "error": error,
         "lifecycle": {"type": "buildpack", "data": {}},
         "checksum": droplet.blob.as_ref().map(|sha| json!({"type": "sha256", "value": sha})),
-        "buildpacks": droplet.buildpacks,
+        "buildpacks": buildpacks::used(&droplet.buildpacks),
         "stack": droplet.stack.as_deref().unwrap_or(STACK),
         "image": null,
         "execution_metadata": metadata_text,
@@ -97,7 +97,7 @@ mod tests {
             blob: Some("00ff".to_owned()),
             size_bytes: 5,
             process_types: BTreeMap::from([("web".to_owned(), "./run".to_owned())]),
-            buildpacks: Vec::new(),
+            buildpacks: vec![json!({"name": "node", "buildpack_name": "node"})],
             stack: None,
             execution_metadata: String::new(),
             commit: None,
@@ -134,6 +134,13 @@ mod tests {
                 "\"EXPIRED\" false false"
             ]
         );
+    }
+
+    #[test]
+    fn buildpacks_have_the_names_of_their_list() {
+        let used = &show(ArtifactState::Staged, true)["buildpacks"][0];
+        assert_eq!(used["name"], "nodejs_buildpack");
+        assert_eq!(used["buildpack_name"], "node");
     }
 
     #[test]

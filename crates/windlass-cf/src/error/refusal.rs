@@ -9,6 +9,9 @@ use windlass_wire::cancel_headers::BadHeader;
 use super::ApiError;
 use crate::body::humanize;
 
+/// Bytes of a mebibyte.
+const MIB: u64 = 1_048_576;
+
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
@@ -23,7 +26,12 @@ impl From<Error> for ApiError {
             Error::Conflict(text) => Self::unprocessable(sentence(&text)),
             // Nothing of this dialect is sent to be done once.
             Error::Repeated { .. } => Self::unprocessable("The request was done before"),
-            Error::TooLarge { limit_bytes, .. } => Self::too_large(limit_bytes),
+            // Clients print a 422 as it is, and a 413 as something unexpected.
+            Error::TooLarge { what, limit_bytes } => Self::unprocessable(format!(
+                "The {what} is larger than {} MiB (setting `upload_max_mb`); leave out what the \
+                 app does not need",
+                limit_bytes / MIB
+            )),
             Error::Unavailable(text) => Self::unavailable(sentence(&text)),
             Error::Internal { id } => Self::internal(&id),
         }

@@ -36,7 +36,7 @@ pub(crate) struct Parts {
 /// Reads a form with `bits` and `resources`.
 ///
 /// # Errors
-/// 400 for a broken form, 413 for too much, 422 for parts that can't be used.
+/// 400 for a broken form, 413 for too many resources, 422 for parts that can't be used.
 pub(crate) async fn read(cf: &CfState, mut form: Multipart) -> ApiResult<Parts> {
     let mut parts = Parts::default();
     while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {

@@ -121,10 +121,13 @@ pub(super) fn create_binding(body: &Map<String, Value>) -> Result<CreateBinding,
     let mut checks = Validator::new();
     match given(body, "type").map(Value::as_str) {
         Some(Some("app")) => {}
-        Some(Some("key")) => checks.add(
-            "Service credential bindings of type 'key' are not supported for user-provided service \
-             instances.",
-        ),
+        // A key has no app, and nothing else about it matters.
+        Some(Some("key")) => {
+            return Err(ApiError::unprocessable(
+                "Service credential bindings of type 'key' are not supported for user-provided \
+                 service instances.",
+            ));
+        }
         Some(_) | None => checks.add("Type must be one of 'app', 'key'"),
     }
     checks.known_fields(
@@ -226,17 +229,25 @@ mod tests {
             let refused = create_instance(&body).map_err(|error| error.detail().to_owned());
             assert_eq!(refused, Err(text.to_owned()), "{key}");
         }
-        let binding = json!({
-            "type": "key", "parameters": {"a": 1}, "relationships": {"app": {"data": null}}
-        });
-        let refused = create_binding(&object(&binding)).map_err(|error| error.detail().to_owned());
+        let refused = |binding: Value| {
+            create_binding(&object(&binding)).map_err(|error| error.detail().to_owned())
+        };
         assert_eq!(
-            refused,
+            refused(json!({
+                "type": "lock", "parameters": {"a": 1}, "relationships": {"app": {"data": null}}
+            })),
+            Err(
+                "Type must be one of 'app', 'key', Binding parameters are not supported for \
+                 user-provided service instances, Relationships App can't be blank, Relationships \
+                 Service instance can't be blank"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            refused(json!({"type": "key", "name": "k", "relationships": {}})),
             Err(
                 "Service credential bindings of type 'key' are not supported for user-provided \
-                 service instances., Binding parameters are not supported for user-provided \
-                 service instances, Relationships App can't be blank, Relationships Service \
-                 instance can't be blank"
+                 service instances."
                     .to_owned()
             )
         );

@@ -132,7 +132,6 @@ async fn what_does_not_exist_here_is_empty_or_not_found() {
         );
     }
     for (list, reason) in [
-        ("isolation_segments", "Isolation segments are not offered"),
         ("security_groups", "Security groups are not offered"),
         ("service_brokers", "Service brokers are not offered"),
         ("service_route_bindings", "Route services are not offered"),
@@ -144,6 +143,12 @@ async fn what_does_not_exist_here_is_empty_or_not_found() {
         assert_eq!((status, code), (422, 10008), "{list}");
         assert!(detail.starts_with(reason), "{detail}");
     }
+    // A 422 here would be taken for a segment that is there already.
+    let path = "/v3/isolation_segments";
+    let segment = world.post("admin", path, &json!({"name": "x"})).await;
+    let (status, code, detail) = segment.error();
+    assert_eq!((status, code), (403, 330_002));
+    assert!(detail.contains("are not offered"), "{detail}");
     for (path, detail) in [
         ("/v3/isolation_segments/x", "Isolation segment not found"),
         ("/v3/security_groups/x", "Security group not found"),

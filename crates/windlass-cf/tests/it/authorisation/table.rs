@@ -63,7 +63,7 @@ pub(crate) const PLATFORM: &[Line] = &[
     line(Token, "GET /v3/environment_variable_groups/{name}", "/v3/environment_variable_groups/running"),
     line(Admin, "PATCH /v3/environment_variable_groups/{name}", "/v3/environment_variable_groups/running").good(422),
     line(Token, "GET /v3/isolation_segments", "/v3/isolation_segments"),
-    line(Admin, "POST /v3/isolation_segments", "/v3/isolation_segments").good(422),
+    line(Admin, "POST /v3/isolation_segments", "/v3/isolation_segments").good(403),
     line(Token, "GET /v3/isolation_segments/{guid}", "/v3/isolation_segments/nothing").good(404),
     line(Token, "GET /v3/security_groups", "/v3/security_groups"),
     line(Admin, "POST /v3/security_groups", "/v3/security_groups").good(422),
