@@ -1,6 +1,7 @@
 """Folders with the source of apps. The client uploads them; the replay makes the same ones."""
 
 import os
+import random
 import shutil
 
 ENV = os.environ
@@ -19,6 +20,8 @@ TEXTS = {
     "bare": ("readme.txt", "no program\n"),
     "broken": ("requirements.txt", "this is no requirement\n"),
 }
+# Folders with one file that does not become smaller, the same one each time: its size in MiB.
+NOISE = {"large": 5, "one": 3, "two": 3, "three": 3}
 PROCFILES = {"crash": "web: ./hello fail\n"}
 PROCFILE = "web: ./hello\nworker: ./hello worker\ntask: ./hello task\n"
 
@@ -28,6 +31,10 @@ def folder(chapter, name):
     directory = empty(chapter, name)
     if name in TEXTS:
         write(directory, *TEXTS[name])
+        return directory
+    if name in NOISE:
+        with open(os.path.join(directory, "noise"), "wb") as file:
+            file.write(random.Random(name).randbytes(NOISE[name] * 1024 * 1024))
         return directory
     shutil.copy(ENV["HELLO_BINARY"], os.path.join(directory, "hello"))
     write(directory, "Procfile", PROCFILES.get(name, PROCFILE))

@@ -39,6 +39,7 @@ class Cf:
     def __init__(self, transcript, through, name="home"):
         self.transcript = transcript
         self.recorder = through
+        self.name = name
         self.home = os.path.join(ENV["WINDLASS_SCRATCH"], transcript.chapter, name)
         os.makedirs(self.home)
         self.directory = self.home
@@ -60,26 +61,26 @@ class Cf:
         self.run("auth", ENV["WINDLASS_USER"], ENV["WINDLASS_PASSWORD"])
         self.run("target", "-o", ORGANIZATION, "-s", SPACE)
 
-    def start(self, *arguments, **environment):
+    def start(self, *arguments, stdin=subprocess.DEVNULL, **environment):
         """Starts a command."""
         return subprocess.Popen(
             [ENV["CF_CLI"], *arguments],
             cwd=self.directory,
             env=self.environment(**environment),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments, status=0, keep=True, folder=None, **environment):
+    def run(self, *arguments, status=0, keep=True, folder=None, typed="", **environment):
         """Runs a command to its end. What it printed and what it asked is kept; of a command that
         uploads `folder` says from where. `keep` is false if what it prints differs by chance."""
-        running = self.start(*arguments, **environment)
-        out, err = running.communicate(timeout=WAIT_LIMIT_S)
+        running = self.start(*arguments, stdin=subprocess.PIPE, **environment)
+        out, err = running.communicate(typed, timeout=WAIT_LIMIT_S)
         shown = shlex.join(("cf", *arguments))
         equal(running.returncode, status, f"exit status of {shown}: {out}\n{err}")
         if keep:
             self.transcript.note(shown, running.returncode, out, err)
-        self.transcript.quietly(shown, self.recorder.take(), folder)
+        self.transcript.quietly(shown, self.recorder.take(), folder, self.name)
         return Done(out, err)

@@ -35,7 +35,6 @@ def errors(transcript, through):
     staging(cf)
     manifests(cf, source)
     limits(cf, source)
-    refused(cf)
 
 
 def who(cf, transcript, through):
@@ -152,15 +151,3 @@ def limits(cf, source):
         cf.run("push", "small", "-p", source, *SMALL, "--no-start", folder=source)
         cf.run("scale", "small", "-i", "100000", status=1)
         cf.run("delete", "small", "-f", "-r")
-
-
-def refused(cf):
-    with step("what there is not"):
-        cf.run("create-org-quota", "q", "-m", "1G", status=1)
-        cf.run("create-buildpack", "own", cf.home, "1", status=1)
-        cf.run("push", "image", "--docker-image", "nginx", status=1)
-        cf.run("network-policies", status=1)
-        cf.run("ssh", "nothing", status=1)
-        cf.run("set-running-environment-variable-group", '{"A":"b"}', status=1)
-        cf.run("create-service", "db", "small", "mine", status=1)
-        cf.run("curl", "/v3/nothing", "--fail", status=22)

@@ -27,6 +27,17 @@ def app(name):
     return get(f"/v3/apps?names={name}")["resources"][0]["guid"]
 
 
+def droplet(name):
+    """The guid of the current droplet of an app."""
+    return get(f"/v3/apps/{app(name)}/droplets/current")["guid"]
+
+
+def told(name, kind):
+    """Waits until an event of this kind is in the audit trail of an app."""
+    path = f"/v3/audit_events?target_guids={app(name)}&types={kind}"
+    wait_for(f"{kind} of {name}", lambda: get(path)["resources"])
+
+
 def states(name):
     """Process types of an app with the states of their instances."""
     found = []
@@ -54,6 +65,17 @@ def deployment(name):
 def ended(name, *wanted):
     """Waits until the newest deployment of an app is there."""
     wait_for(f"the deployment of {name} is {wanted}", lambda: deployment(name) == wanted)
+
+
+def safe(name):
+    """Waits until the API says that the newest deployment of an app, which was canceled, has no
+    traffic any more: an answer to a cancel does not wait long for a router that is slow."""
+    path = f"/v3/deployments?app_guids={app(name)}&order_by=-created_at&per_page=1"
+
+    def known():
+        return "time_to_safe_ms" in get(path)["resources"][0]["status"]["details"]
+
+    wait_for(f"{name} is safe from its canceled version", known)
 
 
 def task(name, sequence, *wanted):

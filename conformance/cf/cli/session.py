@@ -7,9 +7,12 @@ any difference, also of what the client prints from what the recordings say that
 
 import sys
 
+from around import around
 from client import recorder
 from errors import errors
 from everyday import everyday
+from limits import limits
+from refused import refused
 from steps import run
 from strategies import strategies
 from tasks import tasks
@@ -19,7 +22,10 @@ CHAPTERS = {
     "everyday": everyday,
     "strategies": strategies,
     "tasks": tasks,
+    "around": around,
     "errors": errors,
+    "refused": refused,
+    "limits": limits,
 }
 
 

@@ -47,9 +47,10 @@ def canary(cf, source, load):
         cf.run("app", "hello")
         versions_soon(load, {"first", "second"})
         cf.run("cancel-deployment", "hello")
+        look.safe("hello")
+        equal(versions(load), {"first"}, "versions that answer")
         look.ended("hello", "FINALIZED", "CANCELED")
         look.settled("hello", *["web"] * 4)
-        versions_soon(load, {"first"})
         cf.run("app", "hello")
         cf.run("cancel-deployment", "hello", status=1)
         cf.run("continue-deployment", "hello", status=1)
@@ -67,14 +68,14 @@ def canary(cf, source, load):
         versions_soon(load, {"second"})
 
 
+def versions(load):
+    """The versions that answer the next requests."""
+    return {json.loads(text)["version"] for text in load.sample(20)}
+
+
 def versions_soon(load, wanted):
     """Waits until just these versions answer."""
-
-    def found():
-        texts = load.sample(20)
-        return {json.loads(text)["version"] for text in texts} == wanted
-
-    wait_for(f"answers of {wanted}", found)
+    wait_for(f"answers of {wanted}", lambda: versions(load) == wanted)
 
 
 def rolling(cf, source):

@@ -24,6 +24,7 @@ PLAIN = [
     (re.compile(rf"{DAY}, \d\d {MONTH} \d{{4}} \d\d:\d\d:\d\d UTC"), "<time>"),
     (re.compile(r"(127\.0\.0\.1|localhost):\d+"), r"\1:<port>"),
     (re.compile(r"port \d+ does not"), "port <port> does not"),
+    (re.compile(r"\d+ of \d+ bytes"), "<used> of <limit> bytes"),
     (re.compile(r"\bwl_[0-9a-f]{64}\b"), "<password>"),
     (re.compile(r"bearer [\w.-]{40,}"), "bearer <token>"),
     (re.compile(r"(-)[0-9a-f]{8}(?=\.apps\.localhost)"), r"\1<label>"),
@@ -35,7 +36,7 @@ PLAIN = [
     (re.compile(r"\b[\d.]+[BKMGT]+/s of (\S+)( +[\d.]+%)?"), r"<rate> of \1"),
 ]
 # A command that waited, and then shows the app: which instances were up by then is chance.
-WAITS = re.compile(r"^cf (push|start|restart|restage|rollback|scale|continue-deployment) ")
+WAITS = re.compile(r"^cf (push|copy-source|start|restart|restage|rollback|scale|continue-deployment) ")
 INSTANCE = re.compile(r"#\d+ .*|state +since .*|There are no running instances of this process\.")
 INSTANCES = re.compile(r"^(instances: +)\d+/(\d+)$")
 PROGRESS = re.compile(r".*\d+\.\d\d%.*|Instances starting\.\.\.")
@@ -62,12 +63,14 @@ class Transcript:
         lines += [f"  err | {line}" for line in self.lines(err, waited)]
         self.parts.append("\n".join(lines) + "\n")
 
-    def quietly(self, command, exchanges, folder=None):
-        """Keeps what a command asked: for the replay, which sends it again."""
+    def quietly(self, command, exchanges, folder=None, home="home"):
+        """Keeps what a command asked: for the replay, which sends it again, as whoever is logged
+        in at this home."""
         self.steps.append(
             {
                 "command": self.normal(command),
                 "folder": os.path.basename(folder) if folder else None,
+                "home": home,
                 "exchanges": first_and_last(json.loads(self.ids_only(json.dumps(exchanges)))),
             }
         )
@@ -155,7 +158,7 @@ def write_steps(steps, file):
     file.write("[")
     for number, step in enumerate(steps):
         file.write(",\n" if number else "\n")
-        head = json.dumps({"command": step["command"], "folder": step["folder"]})
+        head = json.dumps({name: step[name] for name in ("command", "folder", "home")})
         lines = ",\n".join(f"  {json.dumps(one)}" for one in step["exchanges"])
         file.write(f'{head[:-1]}, "exchanges": [\n{lines}\n]}}')
     file.write("\n]\n")
