@@ -28,6 +28,15 @@ applications:
     options:
       loadbalancing: round-robin
 """
+UNREADY = """\
+applications:
+- name: unready
+  memory: 64M
+  disk_quota: 128M
+  health-check-type: process
+  readiness-health-check-type: http
+  readiness-health-check-http-endpoint: /health
+"""
 BOUND = """\
 applications:
 - name: hello
@@ -88,6 +97,14 @@ def push(cf, source):
         cf.run("app", "ready")
         cf.run("get-readiness-health-check", "ready")
         cf.run("get-health-check", "ready")
+    with step("an app that runs and is never ready"):
+        never = apps.folder("around", "never")
+        path = apps.write(cf.home, "unready.yml", UNREADY)
+        cf.run("push", "-f", path, "-p", never, folder=never)
+        look.unready("unready")
+        cf.run("app", "unready")
+        equal(ask(f"unready.{DOMAIN}")[0], 503, "status of an app that is not ready")
+        cf.run("delete", "unready", "-f", "-r")
 
 
 def code(cf, source):

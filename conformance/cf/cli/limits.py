@@ -6,7 +6,7 @@ import os
 import apps
 import look
 from client import Cf
-from steps import holds, step
+from steps import equal, step
 from visit import ask
 
 DOMAIN = os.environ["WINDLASS_APPS_DOMAIN"]
@@ -40,8 +40,8 @@ def disk(cf, source):
         cf.run("push", "hello", "-p", source, "-m", "64M", "-k", "24M", folder=source)
         look.settled("hello", "web")
         ask(f"hello.{DOMAIN}", "/disk?mb=32")
-        look.told("hello", "audit.app.process.crash")
-        holds("Disk quota exceeded" in cf.run("events", "hello", keep=False).out, "the reason")
+        crash = look.told("hello", "audit.app.process.crash")
+        equal(crash["data"]["exit_description"], "Disk quota exceeded", "reason")
         sizes = ("-m", "64M", "-k", "24M")
         cf.run("run-task", "hello", "--command", WRITES, "--name", "one", *sizes)
         look.task("hello", 1, "FAILED")

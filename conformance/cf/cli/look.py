@@ -33,9 +33,9 @@ def droplet(name):
 
 
 def told(name, kind):
-    """Waits until an event of this kind is in the audit trail of an app."""
+    """Waits until an event of this kind is in the audit trail of an app; the first."""
     path = f"/v3/audit_events?target_guids={app(name)}&types={kind}"
-    wait_for(f"{kind} of {name}", lambda: get(path)["resources"])
+    return wait_for(f"{kind} of {name}", lambda: get(path)["resources"])[0]
 
 
 def states(name):
@@ -53,6 +53,17 @@ def settled(name, *wanted):
     """Waits until these instances run and no others: each its process type."""
     expected = [(kind, "RUNNING") for kind in wanted]
     wait_for(f"{name} runs {wanted}", lambda: states(name) == expected)
+
+
+def unready(name):
+    """Waits until the only instance of an app runs, is measured and gets no traffic."""
+    web = get(f"/v3/apps/{app(name)}/processes/web")["guid"]
+
+    def is_so():
+        one = get(f"/v3/processes/{web}/stats")["resources"][0]
+        return one["state"] == "RUNNING" and one["routable"] is False and one["usage"]
+
+    wait_for(f"{name} runs and is not ready", is_so)
 
 
 def deployment(name):
