@@ -77,6 +77,12 @@ pub(super) async fn pass(
         }
         outgoing
     };
+    let asked = Asked {
+        host: &target.host,
+        path: target.path.path(),
+        method: &parts.method,
+        headers: &parts.headers,
+    };
     let repick = |failed: &[Arc<str>]| {
         if let Some(of) = call {
             return match worker.look_function(of.version_of(), failed) {
@@ -86,12 +92,6 @@ pub(super) async fn pass(
                 }
             };
         }
-        let asked = Asked {
-            host: &target.host,
-            path: target.path.path(),
-            method: &parts.method,
-            headers: &parts.headers,
-        };
         match worker.look(asked, wishes.wish(&parts.headers, failed)) {
             Look::Chosen { choice, .. } if !wants_instance => Some(choice),
             Look::Chosen { .. } | Look::NoTable | Look::UnknownRoute | Look::Absent { .. } => None,
@@ -118,7 +118,11 @@ pub(super) async fn pass(
     }
     match call {
         Some(of) => of.call.finish(&mut response),
-        None => pin(&mut response, wishes, &exchange),
+        None => pin(&mut response, wishes, &exchange, || {
+            let table = worker.table();
+            let route = table.rule(asked);
+            route.map_or_else(String::new, |route| route.path_prefix.clone())
+        }),
     }
     exchange.set_status(response.status());
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -172,7 +176,12 @@ fn with_headers_of(
     page
 }
 
-fn pin(response: &mut Response<Incoming>, wishes: &Wishes, exchange: &Exchange) {
+fn pin(
+    response: &mut Response<Incoming>,
+    wishes: &Wishes,
+    exchange: &Exchange,
+    path: impl FnOnce() -> String,
+) {
     let Some(pick) = exchange.pick() else { return };
     let sessions = &pick.group.sticky_cookies;
     if sessions.is_empty() {
@@ -183,5 +192,5 @@ fn pin(response: &mut Response<Incoming>, wishes: &Wishes, exchange: &Exchange) 
         .pinned
         .as_deref()
         .is_some_and(|pinned| *pinned != **instance);
-    sticky::pin_response(response.headers_mut(), sessions, instance, is_moved);
+    sticky::pin_response(response.headers_mut(), sessions, instance, is_moved, path);
 }

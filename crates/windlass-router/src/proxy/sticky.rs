@@ -18,13 +18,14 @@ pub(crate) fn has_pin(headers: &HeaderMap) -> bool {
 }
 
 /// The instance that the request is pinned to: it must carry the pin and a
-/// session cookie.
+/// session cookie. Of several pins the first one counts: clients begin with the
+/// cookie of the longest path.
 pub(crate) fn pinned_instance(headers: &HeaderMap, session_cookies: &[String]) -> Option<String> {
     let mut pin = None;
     let mut has_session = false;
     for (name, value) in cookies(headers) {
         if name == PIN_COOKIE {
-            pin = Some(value);
+            pin = pin.or(Some(value));
         }
         has_session |= session_cookies.iter().any(|session| session == name);
     }
@@ -32,12 +33,14 @@ pub(crate) fn pinned_instance(headers: &HeaderMap, session_cookies: &[String]) -
 }
 
 /// Pins the client to the instance when the response begins a session, or when
-/// (`is_moved`) the client's pin led nowhere.
+/// (`is_moved`) the client's pin led nowhere. `path` is that of the route: apps
+/// that share a host have pins of their own.
 pub(crate) fn pin_response(
     headers: &mut HeaderMap,
     session_cookies: &[String],
     instance: &str,
     is_moved: bool,
+    path: impl FnOnce() -> String,
 ) {
     let mut attributes = None;
     for cookie in headers.get_all(SET_COOKIE) {
@@ -50,13 +53,19 @@ pub(crate) fn pin_response(
             return;
         }
         if session_cookies.iter().any(|session| session == name) {
-            attributes = Some(shared_attributes(cookie));
+            attributes = attributes.or_else(|| Some(shared_attributes(cookie)));
         }
     }
     let Some(attributes) = attributes.or_else(|| is_moved.then(String::new)) else {
         return;
     };
-    let cookie = format!("{PIN_COOKIE}={instance}; Path=/; HttpOnly{attributes}");
+    let path = path();
+    let path = if path.is_empty() || path.contains(';') {
+        "/"
+    } else {
+        path.as_str()
+    };
+    let cookie = format!("{PIN_COOKIE}={instance}; Path={path}; HttpOnly{attributes}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         headers.append(SET_COOKIE, cookie);
     }
@@ -128,6 +137,10 @@ mod tests {
             pinned("a=b; JSESSIONID=x;__VCAP_ID__=i1").as_deref(),
             Some("i1")
         );
+        assert_eq!(
+            pinned("__VCAP_ID__=i1; JSESSIONID=x; __VCAP_ID__=i2").as_deref(),
+            Some("i1")
+        );
         assert_eq!(pinned("__VCAP_ID__=i1"), None);
         assert_eq!(pinned("JSESSIONID=x"), None);
         assert_eq!(
@@ -138,18 +151,20 @@ mod tests {
 
     #[test]
     fn a_response_with_a_session_is_pinned_with_its_lifetime() {
-        let pin = |cookie: &'static str, is_moved| {
+        let pin_at = |path: &'static str, cookie: &'static str, is_moved| {
             let mut headers = HeaderMap::new();
             if !cookie.is_empty() {
                 headers.append(SET_COOKIE, HeaderValue::from_static(cookie));
             }
-            pin_response(&mut headers, &sessions(), "i1", is_moved);
+            let path = || path.to_owned();
+            pin_response(&mut headers, &sessions(), "i1", is_moved, path);
             headers
                 .get_all(SET_COOKIE)
                 .iter()
                 .nth(usize::from(!cookie.is_empty()))
                 .cloned()
         };
+        let pin = |cookie, is_moved| pin_at("", cookie, is_moved);
         assert_eq!(
             pin(
                 "JSESSIONID=x; Path=/app; Secure; Max-Age=9; SameSite=None",
@@ -162,6 +177,12 @@ mod tests {
         assert_eq!(pin("", false), None);
         assert_eq!(pin("", true).unwrap(), "__VCAP_ID__=i1; Path=/; HttpOnly");
         assert_eq!(pin("__VCAP_ID__=mine", true), None);
+        for (path, shown) in [("/app", "/app"), ("/a;b", "/")] {
+            assert_eq!(
+                pin_at(path, "JSESSIONID=x", false).unwrap(),
+                format!("__VCAP_ID__=i1; Path={shown}; HttpOnly")
+            );
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Pinning to instances and asking for one.
 
+use windlass_router::Change;
+
 use crate::client::Client;
 use crate::instance::Instance;
-use crate::world::{HOST, World, put_group, version};
+use crate::world::{GROUP, HOST, World, group, put_group, put_host, rule, version};
 
 fn session(id: &'static str) -> Instance {
     Instance::start(id, move |asked| {
@@ -55,6 +57,37 @@ fn a_session_stays_at_its_instance_until_that_is_withdrawn() {
     assert_eq!(
         lines.iter().filter(|line| line["pinned"] == true).count(),
         30
+    );
+}
+
+/// Two apps on one host: each session has its pin below the path of its route.
+#[test]
+fn apps_that_share_a_host_do_not_share_pins() {
+    let (shop, other) = (session("shop"), session("other"));
+    let mut world = World::start();
+    world.route(vec![version("v", 10_000, &[&shop])]);
+    world.publish(vec![
+        Change::PutGroup {
+            group: "other/web".to_owned(),
+            value: group(1, vec![version("w", 10_000, &[&other])]),
+        },
+        put_host(vec![rule("/other", "other/web"), rule("/", GROUP)]),
+    ]);
+    let mut client = Client::connect(world.http);
+    let pin = client.get_with(HOST, "/other", "Cookie: JSESSIONID=s; __VCAP_ID__=gone\r\n");
+    assert_eq!(pin.text(), "other");
+    assert_eq!(
+        pin.headers("set-cookie"),
+        ["__VCAP_ID__=public-other; Path=/other; HttpOnly"]
+    );
+    // The cookie of the longer path comes first.
+    let both = "Cookie: JSESSIONID=s; __VCAP_ID__=public-other; __VCAP_ID__=public-shop\r\n";
+    let stays = client.get_with(HOST, "/other/x", both);
+    assert_eq!((stays.text(), stays.header("set-cookie")), ("other", None));
+    let lines = world.log();
+    assert_eq!(
+        lines.iter().filter(|line| line["pinned"] == true).count(),
+        1
     );
 }
 
