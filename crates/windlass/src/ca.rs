@@ -235,9 +235,13 @@ fn api_names(settings: &Settings) -> Vec<SanType> {
         &settings.digitalocean_url,
         &settings.vercel_url,
     ];
-    for url in urls.into_iter().flatten() {
+    let of_urls = urls.into_iter().flatten().map(|url| {
         let host = url.trim_start_matches("https://");
-        let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        host.rsplit_once(':').map_or(host, |(name, _)| name)
+    });
+    let names = &settings.listen_names;
+    let names = [&names.cf, &names.digitalocean, &names.vercel];
+    for host in of_urls.chain(names.into_iter().flatten().map(String::as_str)) {
         if !hosts.iter().any(|known| known == host) {
             hosts.push(host.to_owned());
         }

@@ -267,13 +267,13 @@ pub struct SettingFlags {
     /// Take free ports: `auto`, or those of the settings: `fixed`.
     #[arg(long, value_name = "auto|fixed")]
     pub ports: Option<String>,
-    /// Address of the Cloud Foundry API.
+    /// Address of the Cloud Foundry API, or NAME:PORT; with NAME:443 its URL needs no port.
     #[arg(long, value_name = "ADDR")]
     pub listen_cf: Option<String>,
-    /// Address of the DigitalOcean API.
+    /// Address of the DigitalOcean API, or NAME:PORT; with NAME:443 its URL needs no port.
     #[arg(long, value_name = "ADDR")]
     pub listen_digitalocean: Option<String>,
-    /// Address of the Vercel API.
+    /// Address of the Vercel API, or NAME:PORT; with NAME:443 its URL needs no port.
     #[arg(long, value_name = "ADDR")]
     pub listen_vercel: Option<String>,
     /// Address of the router without TLS.

@@ -83,6 +83,17 @@ pub struct Listen {
     pub metrics: SocketAddr,
 }
 
+/// Names under which clients reach the APIs, of those whose address was given by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenNames {
+    /// Of the Cloud Foundry API.
+    pub cf: Option<String>,
+    /// Of the DigitalOcean API.
+    pub digitalocean: Option<String>,
+    /// Of the Vercel API.
+    pub vercel: Option<String>,
+}
+
 /// How ports are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,6 +162,8 @@ pub struct Settings {
     pub vercel_requests_per_hour: u32,
     /// Listening sockets.
     pub listen: Listen,
+    /// Names of the APIs.
+    pub listen_names: ListenNames,
     /// Fixed or free ports.
     pub ports: Ports,
     /// First port for instances.
@@ -199,10 +212,13 @@ impl Settings {
 
     /// Checks resolved values.
     pub fn check(resolved: &Resolved) -> Result<Self, SettingsError> {
+        let (cf, cf_name) = resolved.listen(Name::ListenCf)?;
+        let (digitalocean, digitalocean_name) = resolved.listen(Name::ListenDigitalOcean)?;
+        let (vercel, vercel_name) = resolved.listen(Name::ListenVercel)?;
         let listen = Listen {
-            cf: resolved.address(Name::ListenCf)?,
-            digitalocean: resolved.address(Name::ListenDigitalOcean)?,
-            vercel: resolved.address(Name::ListenVercel)?,
+            cf,
+            digitalocean,
+            vercel,
             router_http: resolved.address(Name::ListenRouterHttp)?,
             router_https: resolved.address(Name::ListenRouterHttps)?,
             metrics: resolved.address(Name::ListenMetrics)?,
@@ -239,6 +255,11 @@ impl Settings {
             vercel_url: resolved.url(Name::VercelUrl)?,
             vercel_requests_per_hour: narrow(resolved.number(Name::VercelRequestsPerHour)?),
             listen,
+            listen_names: ListenNames {
+                cf: cf_name,
+                digitalocean: digitalocean_name,
+                vercel: vercel_name,
+            },
             ports: match resolved.word(Name::Ports)? {
                 "auto" => Ports::Auto,
                 _ => Ports::Fixed,
@@ -368,6 +389,9 @@ mod tests {
     fn values_outside_their_limit_name_the_setting_and_the_rule() {
         for (name, value) in [
             (Name::ListenCf, "localhost"),
+            (Name::ListenCf, "api.example.test"),
+            (Name::ListenCf, "under_score.localhost:443"),
+            (Name::ListenMetrics, "api.localhost:443"),
             (Name::Domain, "under_score.example"),
             (Name::Domain, "localhost"),
             (Name::Ports, "some"),
@@ -395,6 +419,17 @@ mod tests {
         let flags = [(Name::KeyFile, inside)].into();
         let resolved = resolve(Some(dir.path()), &flags, &BTreeMap::new()).expect("resolves");
         assert!(Settings::check(&resolved).is_err());
+    }
+
+    #[test]
+    fn an_api_can_be_given_by_name() {
+        let settings = settings(&[(Name::ListenCf, "API.cf.localhost:443")]).expect("settings");
+        assert_eq!(settings.listen.cf.to_string(), "127.0.0.1:443");
+        assert_eq!(
+            settings.listen_names.cf.as_deref(),
+            Some("api.cf.localhost")
+        );
+        assert_eq!(settings.listen_names.vercel, None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A client of the Cloud Foundry API: one request after the other, over TLS, as anybody's.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,8 +91,15 @@ impl Api {
         let bad = |what: &dyn std::fmt::Display| Failure::Unexpected(format!("{url}: {what}"));
         let uri: Uri = url.parse().map_err(|error| bad(&error))?;
         let authority = uri.authority().ok_or_else(|| bad(&"no host"))?;
-        let address = authority.as_str().parse().map_err(|error| bad(&error))?;
         let host = authority.host().trim_matches(['[', ']']).to_owned();
+        // A server on this machine that is reached by name: resolvers need not know it.
+        let ip = if host.ends_with(".localhost") {
+            Ok(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        } else {
+            host.parse()
+        };
+        let ip = ip.map_err(|error| bad(&error))?;
+        let address = SocketAddr::new(ip, authority.port_u16().unwrap_or(443));
         let name = ServerName::try_from(host).map_err(|error| bad(&error))?;
         let mut roots = RootCertStore::empty();
         let certificates = CertificateDer::pem_file_iter(ca_file).map_err(|error| bad(&error))?;

@@ -241,7 +241,7 @@ impl Name {
                 "address of the Cloud Foundry API (TLS)",
                 "",
                 "127.0.0.1:8443",
-                Limit::Address,
+                Limit::Listen,
                 "0.0.0.0:443",
             ),
             Self::DigitalOceanUrl => row(
@@ -268,7 +268,7 @@ impl Name {
                 "address of the DigitalOcean API (TLS)",
                 "",
                 "127.0.0.1:8445",
-                Limit::Address,
+                Limit::Listen,
                 "0.0.0.0:443",
             ),
             Self::VercelUrl => row(
@@ -295,7 +295,7 @@ impl Name {
                 "address of the Vercel API (TLS)",
                 "",
                 "127.0.0.1:8446",
-                Limit::Address,
+                Limit::Listen,
                 "0.0.0.0:443",
             ),
             Self::ListenRouterHttp => row(

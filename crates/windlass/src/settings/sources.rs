@@ -1,7 +1,7 @@
 //! The four sources of settings and how they overlay each other.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use windlass_control::sources::{Hidden, Scheme, SourceUrl};
@@ -202,6 +202,28 @@ impl Resolved {
         self.text(name).parse().map_err(|_| self.outside(name))
     }
 
+    /// An address that may be given by name: the address, and the name.
+    pub(super) fn listen(&self, name: Name) -> Result<(SocketAddr, Option<String>), SettingsError> {
+        if let Ok(address) = self.text(name).parse() {
+            return Ok((address, None));
+        }
+        let (host, port) = self
+            .text(name)
+            .rsplit_once(':')
+            .ok_or_else(|| self.outside(name))?;
+        let host = host.to_ascii_lowercase();
+        let port: u16 = port.parse().map_err(|_| self.outside(name))?;
+        if !is_host_name(&host) {
+            return Err(self.outside(name));
+        }
+        let ip = address_of(&host).ok_or_else(|| {
+            let rule = "names no address: put the name into the DNS or /etc/hosts, or give an IP \
+                        address here and the name in the URL of the API (`cf_url` and the like)";
+            self.refuse(name, rule)
+        })?;
+        Ok((SocketAddr::new(ip, port), Some(host)))
+    }
+
     pub(super) fn number(&self, name: Name) -> Result<u64, SettingsError> {
         let Limit::Number { min, max } = name.info().limit else {
             return Err(self.outside(name));
@@ -221,17 +243,8 @@ impl Resolved {
 
     pub(super) fn domain(&self, name: Name) -> Result<String, SettingsError> {
         let text = self.text(name).to_ascii_lowercase();
-        let label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
         // OpenSSL refuses wildcards directly below a top-level name.
-        let good = text.len() <= 200 && text.split('.').count() >= 2 && text.split('.').all(label);
-        if good {
+        if is_host_name(&text) && text.contains('.') {
             Ok(text)
         } else {
             Err(self.outside(name))
@@ -310,6 +323,28 @@ impl Resolved {
                 (value.as_str(), *source)
             })
     }
+}
+
+/// Whether this is a DNS name, with room for a label before it.
+fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 200 && text.split('.').all(label)
+}
+
+/// Where a name leads on this machine. Not every resolver knows names below `localhost`.
+fn address_of(host: &str) -> Option<IpAddr> {
+    if host == "localhost" || host.ends_with(".localhost") {
+        return Some(IpAddr::from([127, 0, 0, 1]));
+    }
+    let found = (host, 0).to_socket_addrs().ok()?.next()?;
+    Some(found.ip())
 }
 
 /// A value as it may be shown.

@@ -273,3 +273,19 @@ fn settings_that_contradict_are_refused_before_anything_starts() {
     assert!(settings["settings"].is_array(), "{settings}");
     world.end();
 }
+
+/// Some clients take a name and no port; on a port that needs no root it is part of the URL.
+#[test]
+fn an_api_is_reached_by_the_name_that_was_given() {
+    let world = World::with(&["--listen-cf", "api.cf.localhost:0"]);
+    let url = &world.platform.env["WINDLASS_CF_API"];
+    assert!(url.starts_with("https://api.cf.localhost:"), "{url}");
+    // The certificate is for that name: the client of these tests checks it.
+    let root = world.platform.api.get("/").expect("root");
+    for link in ["self", "login", "uaa", "log_cache"] {
+        assert_eq!(root["links"][link]["href"], *url, "{link}");
+    }
+    let other = &world.platform.env["WINDLASS_DIGITALOCEAN_API"];
+    assert!(other.starts_with("https://127.0.0.1:"), "{other}");
+    world.end();
+}

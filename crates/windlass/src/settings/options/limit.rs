@@ -7,6 +7,8 @@ pub enum Limit {
     Path,
     /// An address with a port: `127.0.0.1:8443`.
     Address,
+    /// The same, or a name of this machine with a port: `api.example.com:443`.
+    Listen,
     /// A DNS name of at least two labels, at most 200 bytes.
     Domain,
     /// `https://…` or nothing.
@@ -38,6 +40,11 @@ impl Limit {
         match self {
             Self::Path => "a path".to_owned(),
             Self::Address => "an IP address with a port, as in 127.0.0.1:8443".to_owned(),
+            Self::Listen => {
+                "an IP address or a name that leads to this machine, with a port, as in \
+                             127.0.0.1:8443 or api.example.com:443"
+                    .to_owned()
+            }
             Self::Domain => {
                 "a DNS name of at least two labels (letters, digits, hyphens), at most 200 bytes"
                     .to_owned()
