@@ -7,6 +7,7 @@ import threading
 import apps
 import look
 from client import Cf, ORGANIZATION, SPACE
+from robot import robot
 from steps import POLL_S, equal, holds, step, wait_for
 from visit import ask
 
@@ -71,6 +72,7 @@ def everyday(transcript, through):
         cf.run("delete", "hello", "-f")
         cf.run("apps")
         cf.run("logout")
+    robot(transcript, through)
 
 
 def documented(cf):
