@@ -289,3 +289,22 @@ fn an_api_is_reached_by_the_name_that_was_given() {
     assert!(other.starts_with("https://127.0.0.1:"), "{other}");
     world.end();
 }
+
+#[test]
+fn apis_speak_both_versions_of_http() {
+    let world = World::new();
+    let env = &world.platform.env;
+    for api in ["WINDLASS_CF_API", "WINDLASS_VERCEL_API"] {
+        for (flag, version) in [("--http2", "2"), ("--http1.1", "1.1")] {
+            let output = std::process::Command::new("curl")
+                .args(["--silent", flag, "--cacert", &env["WINDLASS_CA_FILE"]])
+                .args(["--output", "/dev/null", "--write-out", "%{http_version}"])
+                .arg(&env[api])
+                .output()
+                .expect("curl");
+            let spoken = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(spoken, version, "{api}: {output:?}");
+        }
+    }
+    world.end();
+}
