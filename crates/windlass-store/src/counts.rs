@@ -11,6 +11,8 @@ use crate::sqlite::{Statement, database};
 const WORTH_KEEPING: u64 = 256;
 /// Counts that one connection keeps.
 const KEPT_LIMIT: usize = 32;
+/// Longest question whose answer is kept, bytes: it may name thousands of spaces.
+const KEPT_BYTES: usize = 8 * 1024;
 
 /// What one read connection has counted since the database was changed last.
 #[derive(Debug, Default)]
@@ -47,7 +49,7 @@ impl Counts {
             return Ok(*count);
         }
         let count = statement.number(connection)?;
-        if count >= WORTH_KEEPING {
+        if count >= WORTH_KEEPING && statement.bytes() <= KEPT_BYTES {
             if kept.counts.len() >= KEPT_LIMIT {
                 kept.counts.remove(0);
             }

@@ -130,6 +130,16 @@ impl Statement {
         run().map_err(|e| in_table(name, e))
     }
 
+    /// How long the text and its values are, bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let values = self.values.iter().map(|value| match value {
+            Cell::Text(text) => text.len(),
+            Cell::Bytes(bytes) => bytes.len(),
+            Cell::Null | Cell::Bool(_) | Cell::Int(_) => size_of::<Cell>(),
+        });
+        self.sql.len() + values.sum::<usize>()
+    }
+
     /// The number that a count gives.
     pub(crate) fn number(&self, connection: &Connection) -> Result<u64, StoreError> {
         match self.rows(connection)?.into_iter().next() {

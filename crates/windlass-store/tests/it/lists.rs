@@ -430,6 +430,20 @@ fn long_counts_follow_every_change(backend: Backend) {
     let old = of("a2");
     fixture.write(move |tx| tx.delete_where::<ReleaseRow>(old, 1_000));
     assert_eq!(total(&fixture, &[]), 301);
+    // A question that is too long to be kept.
+    let every: Vec<String> = (0..2_000).map(|at| format!("r{at:03}")).collect();
+    for expected in [300, 301] {
+        assert_eq!(
+            total(&fixture, &[Filter::one_of(Column::Id, every.clone())]),
+            expected
+        );
+        fixture.put(fixtures::release(
+            &format!("r1{expected}"),
+            "a1",
+            MANY,
+            true,
+        ));
+    }
     // More counts than are kept.
     for at in 0..100 {
         let since = vec![Filter::Gte(Column::CreatedAt, Cell::from(Timestamp(at)))];
