@@ -2,10 +2,10 @@
 //! what it must not.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 mod intruder;
@@ -109,8 +109,16 @@ fn hold(mib: &str) -> Done {
 fn supervise(data_dir: &Path) -> Done {
     nix::sys::prctl::set_child_subreaper(true)?;
     let kept = Command::new("/bin/sleep").arg("300").spawn()?;
-    let orphan = "trap '' TERM; setsid /bin/sh -c 'trap \"\" TERM; sleep 300 & sleep 300' & exit 0";
-    Command::new("/bin/sh").arg("-c").arg(orphan).status()?;
+    let orphan = "trap '' TERM
+        setsid /bin/sh -c 'trap \"\" TERM; sleep 300 & sleep 300 & echo up; wait' & exit 0";
+    let mut shell = Command::new("/bin/sh")
+        .args(["-c", orphan])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    // One that is still being forked while its parent is ended would be an orphan of its own.
+    let said = shell.stdout.take().ok_or("no pipe")?;
+    BufReader::new(said).read_line(&mut String::new())?;
+    shell.wait()?;
     let keep = BTreeSet::from([kept.id()]);
     let deadline = Instant::now() + LIFE_LIMIT;
     let mut ended = 0;
