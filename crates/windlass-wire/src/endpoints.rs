@@ -1,6 +1,6 @@
 //! The endpoints of a dialect, as its router itself lists them: for tests that want to miss none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Router;
 
@@ -53,6 +53,28 @@ pub fn of<S>(router: &Router<S>) -> Vec<Endpoint> {
     all
 }
 
+/// How a page of documentation, which has a table row for each endpoint, differs from the endpoints
+/// that there are: one line each, nothing when they agree.
+pub fn differences(page: &str, endpoints: &[Endpoint]) -> Vec<String> {
+    let served: BTreeSet<String> = endpoints
+        .iter()
+        .map(|endpoint| format!("{} {}", endpoint.method, endpoint.path))
+        .collect();
+    let documented: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|rest| rest.split('`').next())
+        .filter(|cell| cell.contains(" /"))
+        .map(str::to_owned)
+        .collect();
+    let missing = served.difference(&documented);
+    let gone = documented.difference(&served);
+    missing
+        .map(|endpoint| format!("not on the page: {endpoint}"))
+        .chain(gone.map(|endpoint| format!("on the page only: {endpoint}")))
+        .collect()
+}
+
 fn until<'a>(text: &'a str, end: &str) -> &'a str {
     text.split(end).next().unwrap_or_default()
 }
@@ -78,5 +100,19 @@ mod tests {
             all,
             ["GET /things", "POST /things", "PUT /things/{id}/parts"]
         );
+    }
+
+    #[test]
+    fn a_page_is_held_against_the_router() {
+        let endpoint = |path: &str| Endpoint {
+            path: path.to_owned(),
+            method: "GET".to_owned(),
+        };
+        let page = "| `GET /things` | works |\n| `GET /gone` | works |\n| `word` | none |\n";
+        assert_eq!(
+            differences(page, &[endpoint("/things"), endpoint("/new")]),
+            ["not on the page: GET /new", "on the page only: GET /gone"]
+        );
+        assert!(differences(page, &[endpoint("/things"), endpoint("/gone")]).is_empty());
     }
 }
